@@ -1,0 +1,32 @@
+//! streamgauge measures Redis Streams consumer groups truthfully and hands the numbers to everyone who acts on them.
+//!
+//! Data flows one way, and so do imports:
+//!
+//! ```text
+//! config ──► collect ──► model::snapshot::Snapshot ──► serve
+//!            (Redis)     (watch channel of Arc)        (/metrics, page, JSON, terminal)
+//! ```
+//!
+//! | module | what it is for | may import |
+//! | --- | --- | --- |
+//! | [`model`] | plain data and pure rules; no I/O, no clock | nothing |
+//! | [`catalogue`] | the table of metrics and how to read each from the model | `model` |
+//! | [`config`] | flags, variables and file to a sound `Config` | `model` |
+//! | [`collect`] | all that talks to Redis | `config`, `model` |
+//! | [`serve`] | all that answers | `catalogue`, `model` |
+//! | [`demo`] | a private Redis with a sample workload | nothing |
+//! | [`cli`], [`run`] | the command line, and the wiring | all |
+//!
+//! A test fails on an import against this order.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod catalogue;
+pub mod cli;
+pub mod collect;
+pub mod config;
+pub mod demo;
+pub mod model;
+pub mod run;
+pub mod serve;

@@ -1,0 +1,89 @@
+//! Why something could not be measured. A fault is data: it stands in the snapshot where the number would stand.
+
+use std::fmt;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $label:literal, $wide:literal;)+) => {
+        /// The kind of a fault: the `kind` label of `streamgauge_poll_errors_total`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum FaultKind { $($(#[$doc])* $variant,)+ }
+
+        impl FaultKind {
+            /// Every kind, in the order of the counters.
+            pub const ALL: &'static [FaultKind] = &[$(FaultKind::$variant),+];
+
+            /// The label's value.
+            #[must_use]
+            pub fn label(self) -> &'static str {
+                match self { $(FaultKind::$variant => $label,)+ }
+            }
+
+            /// Whether the fault concerns the whole server: then the poll has failed, not one stream.
+            #[must_use]
+            pub fn is_server_wide(self) -> bool {
+                match self { $(FaultKind::$variant => $wide,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// No connection: name not resolved, refused, or the handshake failed.
+    Connect = "connect", true;
+    /// NOAUTH, WRONGPASS, or a password file that cannot be read.
+    Auth = "auth", true;
+    /// No reply within the timeout.
+    Timeout = "timeout", true;
+    /// The connection broke while a reply was awaited.
+    Disconnected = "disconnected", true;
+    /// LOADING: Redis is reading its data set from disk.
+    Loading = "loading", true;
+    /// BUSY: a script or function runs for too long.
+    Busy = "busy", true;
+    /// MASTERDOWN: a replica that has lost its primary and may not answer.
+    MasterDown = "masterdown", true;
+    /// NOPERM: the ACL of the user lacks a command or a key.
+    NoPerm = "noperm", false;
+    /// WRONGTYPE: the key is not a stream.
+    WrongType = "wrongtype", false;
+    /// The stream or the group was deleted between two commands of one poll.
+    Vanished = "vanished", false;
+    /// A reply of a shape that no known server sends.
+    Unexpected = "unexpected_reply", false;
+    /// Any other error reply.
+    Server = "server_error", false;
+}
+
+/// One fault: its kind and what a person needs to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The kind, for counters and decisions.
+    pub kind: FaultKind,
+    /// What happened, in words: the command and the server's own message.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of a kind, with its message.
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Fault {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// The same fault with what was being done in front.
+    #[must_use]
+    pub fn during(mut self, action: impl fmt::Display) -> Self {
+        self.message = format!("{action}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}

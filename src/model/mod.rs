@@ -1,0 +1,12 @@
+//! Plain data and pure rules: what was measured, and what follows from it.
+//!
+//! Nothing in here does I/O, reads a clock, or knows Redis's wire format or HTTP. Time is an argument.
+//! `collect` builds these values, `catalogue` reads them, `serve` shows them.
+
+pub mod fault;
+pub mod lag;
+pub mod name;
+pub mod pattern;
+pub mod snapshot;
+pub mod stream_id;
+pub mod time;

@@ -1,0 +1,229 @@
+//! The snapshot: everything that was measured, immutable, shared by all who answer.
+//!
+//! One [`Server`] per configured Redis. A server keeps the last poll that succeeded, and what went wrong since.
+//! Failure is data: a stream, or a part of a group, that could not be read holds the [`Fault`] in the place of the number.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    fault::{Fault, FaultKind},
+    lag::Lag,
+    name::Name,
+    stream_id::StreamId,
+    time::UnixMicros,
+};
+
+/// All servers, in the order of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// One per configured server.
+    pub servers: Vec<Arc<Server>>,
+}
+
+/// What is known about one configured Redis server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its name in the configuration: the `redis` label.
+    pub name: Arc<str>,
+    /// Age at which a poll no longer counts.
+    pub stale_after: Duration,
+    /// How the latest poll ended; `None` until the first one has.
+    pub latest: Option<Result<(), Fault>>,
+    /// The latest poll that succeeded, however old.
+    pub poll: Option<Arc<Poll>>,
+    /// Counters since the start of the process.
+    pub counters: Counters,
+}
+
+impl Server {
+    /// A server that was never polled.
+    #[must_use]
+    pub fn new(name: Arc<str>, stale_after: Duration) -> Self {
+        Server {
+            name,
+            stale_after,
+            latest: None,
+            poll: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The latest successful poll, unless it is too old to be shown at `now`.
+    #[must_use]
+    pub fn fresh(&self, now: Instant) -> Option<&Poll> {
+        self.poll
+            .as_deref()
+            .filter(|poll| now.saturating_duration_since(poll.started) <= self.stale_after)
+    }
+
+    /// Whether the latest poll succeeded and is fresh.
+    #[must_use]
+    pub fn is_up(&self, now: Instant) -> bool {
+        matches!(self.latest, Some(Ok(()))) && self.fresh(now).is_some()
+    }
+
+    /// Why the server is not up at `now`, in words.
+    #[must_use]
+    pub fn why_down(&self, now: Instant) -> Option<String> {
+        match &self.latest {
+            None => Some("the first poll has not ended yet".into()),
+            Some(Err(fault)) => Some(fault.message.clone()),
+            Some(Ok(())) if self.fresh(now).is_none() => {
+                Some("the latest poll is stale: polls take too long".into())
+            }
+            Some(Ok(())) => None,
+        }
+    }
+}
+
+/// Counters of one server since the start of the process.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Commands sent to Redis.
+    pub commands: u64,
+    /// Faults met, by kind, in the order of [`FaultKind::ALL`].
+    pub faults: [u64; FaultKind::ALL.len()],
+}
+
+impl Counters {
+    /// Counts one fault.
+    pub fn count(&mut self, kind: FaultKind) {
+        self.faults[kind as usize] += 1;
+    }
+}
+
+/// One poll of one server that succeeded.
+#[derive(Clone, Debug)]
+pub struct Poll {
+    /// When it began, by the exporter's monotonic clock: for its age.
+    pub started: Instant,
+    /// How long it took.
+    pub duration: Duration,
+    /// When it ended, by the exporter's wall clock: for people.
+    pub ended_at: UnixMicros,
+    /// Redis's own clock (`TIME`) at its beginning: for the ages of entries.
+    pub redis_time: UnixMicros,
+    /// Version that the server states (`INFO server`).
+    pub version: Arc<str>,
+    /// Every stream, ordered by database and name.
+    pub streams: Vec<StreamEntry>,
+}
+
+/// One stream that was found or configured.
+#[derive(Clone, Debug)]
+pub struct StreamEntry {
+    /// Number of its database.
+    pub db: u32,
+    /// Its key.
+    pub name: Name,
+    /// What was measured: a stream, `None` for a configured stream that does not exist, or why it is not known.
+    pub state: Result<Option<Stream>, Fault>,
+}
+
+impl StreamEntry {
+    /// The stream, where it exists and could be read.
+    #[must_use]
+    pub fn stream(&self) -> Option<&Stream> {
+        self.state.as_ref().ok()?.as_ref()
+    }
+
+    /// Everything about this stream that could not be read.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        let groups = self.stream().map(|stream| &stream.groups[..]).unwrap_or_default();
+        self.state
+            .as_ref()
+            .err()
+            .into_iter()
+            .chain(groups.iter().flat_map(Group::faults))
+    }
+}
+
+/// A stream as `XINFO STREAM` describes it, with its groups.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Entries in the stream.
+    pub length: u64,
+    /// Keys of the radix tree that holds them.
+    pub radix_tree_keys: Option<u64>,
+    /// Nodes of that tree.
+    pub radix_tree_nodes: Option<u64>,
+    /// Highest ID ever used.
+    pub last_generated_id: StreamId,
+    /// Highest ID ever deleted; `None` before Redis 7.0.
+    pub max_deleted_entry_id: Option<StreamId>,
+    /// Entries ever added; `None` before Redis 7.0.
+    pub entries_added: Option<u64>,
+    /// Groups of the stream, whether shown or filtered out.
+    pub group_count: u64,
+    /// First and last existing entry; `None` in an empty stream.
+    pub ends: Option<(StreamId, StreamId)>,
+    /// The groups that the configuration includes, ordered by name.
+    pub groups: Vec<Group>,
+}
+
+/// A consumer group as `XINFO GROUPS` describes it, with its lag and what was asked of it apart.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: Name,
+    /// Consumers that it has.
+    pub consumer_count: u64,
+    /// Entries delivered and not yet acknowledged.
+    pub pending: u64,
+    /// Highest ID that was delivered.
+    pub last_delivered_id: StreamId,
+    /// The group's own counter of entries read; nil and absent before 7.0 give `None`.
+    pub entries_read: Option<i64>,
+    /// The lag that Redis reports, kept for comparison; nil and absent before 7.0 give `None`.
+    pub reported_lag: Option<i64>,
+    /// The true lag, as far as it is known.
+    pub lag: Lag,
+    /// The pending entry with the lowest ID (`XPENDING … - + 1`); `None` where nothing is pending.
+    pub oldest_pending: Result<Option<OldestPending>, Fault>,
+    /// The consumers (`XINFO CONSUMERS`), ordered by name; `None` where the configuration does not ask for them.
+    pub consumers: Option<Result<Vec<Consumer>, Fault>>,
+}
+
+impl Group {
+    /// All that is not yet acknowledged: lag and pending. `None` when the sum exceeds 2^64-1.
+    #[must_use]
+    pub fn backlog(&self) -> Option<u64> {
+        self.lag.entries().checked_add(self.pending)
+    }
+
+    /// Everything about this group that could not be read.
+    pub fn faults(&self) -> impl Iterator<Item = &Fault> {
+        let consumers = self
+            .consumers
+            .as_ref()
+            .and_then(|consumers| consumers.as_ref().err());
+        self.oldest_pending.as_ref().err().into_iter().chain(consumers)
+    }
+}
+
+/// The pending entry with the lowest ID of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldestPending {
+    /// Its ID.
+    pub id: StreamId,
+    /// Time since it was last delivered.
+    pub idle: Duration,
+    /// How often it was delivered.
+    pub deliveries: u64,
+}
+
+/// A consumer as `XINFO CONSUMERS` describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumer {
+    /// Its name.
+    pub name: Name,
+    /// Entries delivered to it and not yet acknowledged.
+    pub pending: u64,
+    /// Time since it last tried to read, claim or acknowledge; on Redis 7.0 and before, since it last succeeded.
+    pub idle: Duration,
+    /// Time since it last got an entry; `None` when it never did, and before Redis 7.2.
+    pub inactive: Option<Duration>,
+}
