@@ -1,0 +1,307 @@
+//! From checked values to a [`Config`]: what the table of settings cannot say (URLs, globs, names that must be unique).
+//!
+//! A value that is wrong leaves a problem behind and something harmless in its place, so that the rest is checked too.
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use url::Url;
+
+use super::{
+    Address, Config, Filter, ListenAddress, Log, Password, Problem, Protocol, RedisServer,
+    resolve::{Section, Typed},
+    tree::Place,
+};
+use crate::model::pattern::Pattern;
+
+/// Paths of the web port that have a meaning of their own.
+const TAKEN_PATHS: &[&str] = &["/", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/livez"];
+
+pub(super) fn config(globals: &Section, servers: &[Section], problems: &mut Vec<Problem>) -> Config {
+    let poll_interval = globals.duration("poll.interval");
+    let telemetry_path = globals.text("web.telemetry_path").unwrap_or_default();
+    if !telemetry_path.starts_with('/') || telemetry_path.contains(['?', '#', '{', '}', ' ']) {
+        let message = format!("expected a path like /metrics, found {telemetry_path:?}");
+        problems.push(globals.problem("web.telemetry_path", message));
+    } else if TAKEN_PATHS.contains(&telemetry_path.as_str()) || telemetry_path.starts_with("/api/") {
+        problems.push(globals.problem(
+            "web.telemetry_path",
+            format!("{telemetry_path} is taken: choose another path"),
+        ));
+    }
+    let config = Config {
+        poll_interval,
+        stale_after: poll_interval * u32::try_from(globals.count("poll.stale_after")).unwrap_or(1),
+        listen: globals.list("web.listen_address", problems, listen_address),
+        telemetry_path,
+        log: Log {
+            level: globals
+                .text("log.level")
+                .and_then(|level| level.parse().ok())
+                .unwrap_or(tracing::Level::INFO),
+            json: globals.text("log.format").is_some_and(|format| format == "json"),
+        },
+        servers: servers.iter().map(|section| server(section, problems)).collect(),
+    };
+    for (index, server) in config.servers.iter().enumerate() {
+        if config.servers[..index]
+            .iter()
+            .any(|other| other.name == server.name)
+        {
+            let section = &servers[index];
+            let place = section.get("redis[].name").map(|name| name.place.clone());
+            let place = place.or_else(|| section.place.clone()).unwrap_or(Place::Default);
+            let message = format!(
+                "another server is named \"{}\" too: give each a name of its own",
+                server.name
+            );
+            problems.push(section.problem_at(place, "redis[].name", message));
+        }
+    }
+    config
+}
+
+fn server(section: &Section, problems: &mut Vec<Problem>) -> RedisServer {
+    let url = section.text("redis[].url").unwrap_or_default();
+    let parts = match parse_url(&url) {
+        Ok(parts) => {
+            let on_command_line = matches!(section.get("redis[].url"), Some(url) if url.place == Place::Given("--redis.url".into()));
+            if parts.password.is_some() && on_command_line {
+                problems.push(section.problem(
+                    "redis[].url",
+                    "must not hold a password: every process can read the command line; use STREAMGAUGE_REDIS_URL, STREAMGAUGE_REDIS_PASSWORD or --redis.password-file",
+                ));
+            }
+            parts
+        }
+        Err(message) => {
+            problems.push(section.problem("redis[].url", message));
+            UrlParts::default()
+        }
+    };
+    let name = section.text("redis[].name");
+    if name.as_deref() == Some("") {
+        problems.push(section.problem("redis[].name", "is empty: leave it out for host:port"));
+    }
+    let database = section
+        .get("redis[].database")
+        .map(|_| section.count("redis[].database"));
+    if let (Some(of_url), Some(database)) = (parts.database, database)
+        && i64::from(of_url) != database
+    {
+        problems.push(section.problem(
+            "redis[].database",
+            format!("contradicts the URL, which says {of_url}: leave one out"),
+        ));
+    }
+    RedisServer {
+        name: name.map_or_else(|| Arc::from(parts.address.to_string()), Arc::from),
+        username: either(section, "redis[].username", parts.username, problems),
+        password: password(section, parts.password, problems),
+        database: parts
+            .database
+            .or(database.and_then(|n| u32::try_from(n).ok()))
+            .unwrap_or(0),
+        protocol: parts.protocol,
+        address: parts.address,
+        timeout: section.duration("redis[].timeout"),
+        streams: section.list("redis[].streams", problems, pattern),
+        groups: Filter {
+            include: section.list("redis[].groups.include", problems, pattern),
+            exclude: section.list("redis[].groups.exclude", problems, pattern),
+        },
+        consumers: matches!(
+            section.get("redis[].consumers").map(|c| &c.value),
+            Some(Typed::Bool(true))
+        ),
+    }
+}
+
+/// Credentials may stand in the URL or apart. Another tool's variable gives way to either.
+fn either(
+    section: &Section,
+    path: &str,
+    of_url: Option<String>,
+    problems: &mut Vec<Problem>,
+) -> Option<String> {
+    let apart = section.text(path);
+    let is_fallback =
+        matches!(section.get(path), Some(checked) if matches!(checked.place, Place::Fallback(_)));
+    if of_url.is_some() && apart.is_some() && !is_fallback {
+        problems.push(section.problem(path, "is in the URL too: leave one out"));
+    }
+    of_url.or(apart)
+}
+
+fn password(section: &Section, of_url: Option<String>, problems: &mut Vec<Problem>) -> Option<Password> {
+    let Some(file) = section.text("redis[].password_file").map(PathBuf::from) else {
+        return either(section, "redis[].password", of_url, problems)
+            .map(|text| Password::Inline(text.into()));
+    };
+    let given = section
+        .get("redis[].password")
+        .is_some_and(|checked| !matches!(checked.place, Place::Fallback(_)));
+    if of_url.is_some() || given {
+        problems.push(section.problem(
+            "redis[].password_file",
+            "there is a password besides the file: leave one out",
+        ));
+    }
+    // Read at every connection; a file that is not there at the start is a mistake, not a rotation.
+    if let Err(error) = fs::read_to_string(&file) {
+        problems.push(section.problem(
+            "redis[].password_file",
+            format!("cannot read {}: {error}", file.display()),
+        ));
+    }
+    Some(Password::File(file))
+}
+
+struct UrlParts {
+    address: Address,
+    username: Option<String>,
+    password: Option<String>,
+    database: Option<u32>,
+    protocol: Protocol,
+}
+
+impl Default for UrlParts {
+    fn default() -> Self {
+        let address = Address {
+            host: String::new(),
+            port: 0,
+        };
+        UrlParts {
+            address,
+            username: None,
+            password: None,
+            database: None,
+            protocol: Protocol::Resp2,
+        }
+    }
+}
+
+/// Reads `redis://[username[:password]@]host[:port][/database][?protocol=resp3]`, or `host:port`.
+/// Messages never quote the URL: it may hold a password.
+fn parse_url(text: &str) -> Result<UrlParts, String> {
+    const FORM: &str = "expected redis://[username[:password]@]host[:port][/database] or host:port";
+    let with_scheme = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("redis://{text}")
+    };
+    let url = Url::parse(&with_scheme).map_err(|error| format!("not a URL ({error}): {FORM}"))?;
+    if url.scheme() != "redis" {
+        return Err(format!("the scheme {}:// is not supported: {FORM}", url.scheme()));
+    }
+    let decode = |text: &str| -> Result<String, String> {
+        let encoded = text.replace('+', "%2B");
+        let decoded = url::form_urlencoded::parse(format!("v={encoded}").as_bytes())
+            .next()
+            .map(|(_, v)| v.into_owned());
+        decoded
+            .filter(|text| !text.contains('\u{fffd}'))
+            .ok_or_else(|| "the credentials are not UTF-8 when decoded".into())
+    };
+    let host = url
+        .host_str()
+        .filter(|host| !host.is_empty())
+        .ok_or_else(|| format!("there is no host: {FORM}"))?;
+    let database = match url.path().trim_start_matches('/') {
+        "" => None,
+        digits => Some(
+            digits
+                .parse::<u16>()
+                .map_err(|_| "the path must be the number of a database, 0 to 65535, as in redis://host/0")?
+                .into(),
+        ),
+    };
+    let mut protocol = Protocol::Resp2;
+    for (key, value) in url.query_pairs() {
+        protocol = match (&*key, &*value) {
+            ("protocol", "resp2") => Protocol::Resp2,
+            ("protocol", "resp3") => Protocol::Resp3,
+            _ => return Err("the only parameter is protocol, resp2 or resp3".into()),
+        };
+    }
+    if url.fragment().is_some() {
+        return Err("has a \"#\": in a password write it as %23".into());
+    }
+    Ok(UrlParts {
+        address: Address {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: url.port().unwrap_or(6379),
+        },
+        username: Some(url.username())
+            .filter(|name| !name.is_empty())
+            .map(decode)
+            .transpose()?,
+        password: url.password().map(decode).transpose()?,
+        database,
+        protocol,
+    })
+}
+
+fn listen_address(text: &str) -> Result<ListenAddress, String> {
+    let wrong = || format!("expected host:port or :port, found {text:?}");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = match bracketed {
+        Some(host) => host,
+        // Without brackets, the last group of an IPv6 address would be taken for the port.
+        None if host.contains(':') => return Err(format!("{}; an IPv6 address goes in brackets", wrong())),
+        None => host,
+    };
+    let port = port.parse().map_err(|_| wrong())?;
+    Ok(ListenAddress {
+        host: Some(host).filter(|host| !host.is_empty()).map(str::to_owned),
+        port,
+    })
+}
+
+fn pattern(text: &str) -> Result<Pattern, String> {
+    Pattern::parse(text).map_err(|error| format!("the name or glob {text:?} {error}"))
+}
+
+impl Section {
+    fn text(&self, path: &str) -> Option<String> {
+        match &self.get(path)?.value {
+            Typed::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// 0 only where a problem with the value was found already.
+    fn count(&self, path: &str) -> i64 {
+        match self.get(path).map(|checked| &checked.value) {
+            Some(Typed::Count(count)) => *count,
+            _ => 0,
+        }
+    }
+
+    /// 0 only where a problem with the value was found already.
+    fn duration(&self, path: &str) -> Duration {
+        match self.get(path).map(|checked| &checked.value) {
+            Some(Typed::Duration(duration)) => *duration,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn list<T>(
+        &self,
+        path: &str,
+        problems: &mut Vec<Problem>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        let Some(Typed::List(items)) = self.get(path).map(|checked| &checked.value) else {
+            return Vec::new();
+        };
+        let mut list = Vec::new();
+        for (place, item) in items {
+            match read(item) {
+                Ok(item) => list.push(item),
+                Err(message) => problems.push(self.problem_at(place.clone(), path, message)),
+            }
+        }
+        list
+    }
+}
