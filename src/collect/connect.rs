@@ -1,0 +1,193 @@
+//! One connection to one Redis server: opened with the credentials of that moment, never mended, only replaced.
+//!
+//! A request that fails or times out leaves replies in flight, so the poller drops the link and opens a new one at its
+//! next round; the password file is read anew then. Topologies other than a single server plug in behind [`Link`].
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion,
+    RedisConnectionInfo, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+};
+use secrecy::ExposeSecret;
+
+use super::{ask::Ask, decode, error};
+use crate::{
+    config::{Protocol, RedisServer},
+    model::{
+        fault::{Fault, FaultKind},
+        time::UnixMicros,
+    },
+};
+
+/// Most commands in one pipeline. Bounds Redis's output buffer and the time until the first reply; a pipeline of
+/// thousands of commands would run into the response timeout.
+const COMMANDS_PER_PIPELINE: usize = 400;
+
+/// An open connection to a server.
+pub struct Link {
+    connection: MultiplexedConnection,
+    /// Version that the server states; `unknown` where the user may not ask.
+    pub version: Arc<str>,
+    /// Commands sent so far.
+    pub commands: u64,
+}
+
+impl Link {
+    /// Connects, authenticates, selects the database, and asks not to keep keys warm for eviction.
+    ///
+    /// # Errors
+    /// No connection, wrong credentials, or a password file that cannot be read.
+    pub async fn open(server: &RedisServer) -> Result<Link, Fault> {
+        let timeouts = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(server.timeout))
+            .set_response_timeout(Some(server.timeout));
+        let place = format!("cannot connect to {}", server.address);
+        let client = client(server)?;
+        // The crate's connection timeout covers TCP only; name resolution and the handshake can hang as well.
+        let opening = client.get_multiplexed_async_connection_with_config(&timeouts);
+        let connection = match tokio::time::timeout(server.timeout, opening).await {
+            Ok(opened) => opened.map_err(|error| handshake_fault(&error).during(&place))?,
+            Err(_) => return Err(no_answer(server.timeout).during(&place)),
+        };
+        let mut link = Link {
+            connection,
+            version: "unknown".into(),
+            commands: 0,
+        };
+        link.greet().await.map_err(|fault| fault.during(&place))?;
+        Ok(link)
+    }
+
+    /// Both commands may be refused (an older server, a narrow ACL) without harm.
+    async fn greet(&mut self) -> Result<(), Fault> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("CLIENT").arg("NO-TOUCH").arg("ON");
+        pipeline.cmd("INFO").arg("server");
+        let replies = self.request(&pipeline, 2).await?;
+        let info = |field| decode::info_field(&replies[1], field);
+        if let Some(version) = info("valkey_version").or_else(|| info("redis_version")) {
+            self.version = version.into();
+        }
+        Ok(())
+    }
+
+    /// Redis's clock.
+    ///
+    /// # Errors
+    /// No reply, or an error reply.
+    pub async fn time(&mut self) -> Result<UnixMicros, Fault> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("TIME");
+        self.single(&pipeline, "TIME", decode::time).await
+    }
+
+    /// Sends a pipeline of one command and decodes its reply.
+    ///
+    /// # Errors
+    /// No reply, an error reply, or one of unexpected shape.
+    pub async fn single<T>(
+        &mut self,
+        pipeline: &Pipeline,
+        command: &str,
+        decode: impl Fn(&Value) -> Result<T, decode::Unexpected>,
+    ) -> Result<T, Fault> {
+        let replies = self.request(pipeline, 1).await?;
+        match &replies[0] {
+            Value::ServerError(reply) => Err(error::from_reply(reply).during(command)),
+            reply => decode(reply).map_err(|unexpected| {
+                Fault::new(FaultKind::Unexpected, unexpected.to_string()).during(command)
+            }),
+        }
+    }
+
+    /// Puts many questions, in as few pipelines as their number allows, and returns the replies to each.
+    ///
+    /// # Errors
+    /// No reply, or an error that concerns the whole server; any other error stays in the replies of its question.
+    pub async fn ask(&mut self, asks: &[Ask<'_>]) -> Result<Vec<Vec<Value>>, Fault> {
+        let mut answers = Vec::with_capacity(asks.len());
+        let mut rest = asks;
+        while let Some(ask) = rest.first() {
+            // Questions of one list are of one kind.
+            let (batch, later) = rest.split_at(rest.len().min(COMMANDS_PER_PIPELINE / ask.replies()));
+            rest = later;
+            let mut pipeline = redis::pipe();
+            batch.iter().for_each(|ask| ask.push(&mut pipeline));
+            let count = batch.iter().map(Ask::replies).sum();
+            let mut replies = self.request(&pipeline, count).await?.into_iter();
+            answers.extend(
+                batch
+                    .iter()
+                    .map(|ask| replies.by_ref().take(ask.replies()).collect::<Vec<_>>()),
+            );
+        }
+        Ok(answers)
+    }
+
+    async fn request(&mut self, pipeline: &Pipeline, count: usize) -> Result<Vec<Value>, Fault> {
+        self.commands += count as u64;
+        let replies = self
+            .connection
+            .req_packed_commands(pipeline, 0, count)
+            .await
+            .map_err(|error| error::from_transport(&error))?;
+        if replies.len() != count {
+            let message = format!("{count} commands got {} replies", replies.len());
+            return Err(Fault::new(FaultKind::Unexpected, message));
+        }
+        for reply in &replies {
+            if let Value::ServerError(reply) = reply {
+                let fault = error::from_reply(reply);
+                if fault.kind.is_server_wide() {
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(replies)
+    }
+}
+
+fn client(server: &RedisServer) -> Result<Client, Fault> {
+    let unusable = |error: redis::RedisError| Fault::new(FaultKind::Connect, error.to_string());
+    let mut settings = RedisConnectionInfo::default()
+        .set_db(i64::from(server.database))
+        .set_protocol(match server.protocol {
+            Protocol::Resp2 => ProtocolVersion::RESP2,
+            Protocol::Resp3 => ProtocolVersion::RESP3,
+        })
+        .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    if let Some(username) = &server.username {
+        settings = settings.set_username(username);
+    }
+    if let Some(password) = &server.password {
+        let password = password
+            .read()
+            .map_err(|error| Fault::new(FaultKind::Auth, error.to_string()))?;
+        settings = settings.set_password(password.expose_secret());
+    }
+    let address = ConnectionAddr::Tcp(server.address.host.clone(), server.address.port);
+    let info = address
+        .into_connection_info()
+        .map_err(unusable)?
+        .set_redis_settings(settings);
+    Client::open(info).map_err(unusable)
+}
+
+fn no_answer(timeout: Duration) -> Fault {
+    Fault::new(
+        FaultKind::Timeout,
+        format!("no answer within {}", humantime::format_duration(timeout)),
+    )
+}
+
+/// What is not about credentials or time is about the connection.
+fn handshake_fault(error: &redis::RedisError) -> Fault {
+    let fault = error::from_transport(error);
+    let kind = match fault.kind {
+        FaultKind::Disconnected | FaultKind::Server | FaultKind::Unexpected => FaultKind::Connect,
+        kind => kind,
+    };
+    Fault { kind, ..fault }
+}

@@ -1,0 +1,320 @@
+//! From Redis's replies to plain data: pure, for RESP2 and RESP3, Redis 6.0 to 8.x and Valkey.
+//!
+//! Fields may come in any order, be missing (older servers), nil, negative, or unknown (newer servers). A field that is
+//! needed and missing, or of another shape, fails this one reply with a message that names it. The redis crate's own
+//! typed replies would turn a negative lag into 1.8e19 and fail a whole reply on one name that is not UTF-8.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::model::{
+    name::Name,
+    snapshot::{Consumer, OldestPending},
+    stream_id::StreamId,
+    time::UnixMicros,
+};
+
+/// A reply of a shape that no known server sends.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unexpected {
+    /// A field that every server sends is not there.
+    #[error("the reply has no field \"{0}\"")]
+    Missing(&'static str),
+    /// A field, or the whole reply, has another type or range.
+    #[error("unexpected value of {0}: expected {1}")]
+    Shape(&'static str, &'static str),
+}
+
+/// `XINFO STREAM`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// `length`
+    pub length: u64,
+    /// `radix-tree-keys`
+    pub radix_tree_keys: Option<u64>,
+    /// `radix-tree-nodes`
+    pub radix_tree_nodes: Option<u64>,
+    /// `groups`
+    pub groups: u64,
+    /// `last-generated-id`
+    pub last_generated_id: StreamId,
+    /// `max-deleted-entry-id`, 7.0 and later
+    pub max_deleted_entry_id: Option<StreamId>,
+    /// `entries-added`, 7.0 and later
+    pub entries_added: Option<u64>,
+    /// `first-entry` and `last-entry`: their IDs
+    pub ends: Option<(StreamId, StreamId)>,
+}
+
+/// One group of `XINFO GROUPS`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct GroupInfo {
+    /// `name`
+    pub name: Name,
+    /// `consumers`
+    pub consumers: u64,
+    /// `pending`
+    pub pending: u64,
+    /// `last-delivered-id`
+    pub last_delivered_id: StreamId,
+    /// `entries-read`, 7.0 and later, may be nil
+    pub entries_read: Option<i64>,
+    /// `lag`, 7.0 and later, may be nil and even negative
+    pub lag: Option<i64>,
+}
+
+/// Reads `XINFO STREAM`.
+///
+/// # Errors
+/// A field that is needed is missing or has another shape.
+pub fn stream(reply: &Value) -> Result<StreamInfo, Unexpected> {
+    let fields = Fields::of(reply)?;
+    let length = fields.count("length")?;
+    let first = fields
+        .get("first-entry")
+        .map(|entry| entry_id("first-entry", entry))
+        .transpose()?;
+    let last = fields
+        .get("last-entry")
+        .map(|entry| entry_id("last-entry", entry))
+        .transpose()?;
+    let ends = match (length, first, last) {
+        (0, ..) => None,
+        (_, None, _) => return Err(Unexpected::Missing("first-entry")),
+        (_, _, None) => return Err(Unexpected::Missing("last-entry")),
+        (_, Some(first), Some(last)) => Some((first, last)),
+    };
+    Ok(StreamInfo {
+        length,
+        radix_tree_keys: fields.optional_count("radix-tree-keys")?,
+        radix_tree_nodes: fields.optional_count("radix-tree-nodes")?,
+        groups: fields.count("groups")?,
+        last_generated_id: fields.id("last-generated-id")?,
+        max_deleted_entry_id: fields
+            .get("max-deleted-entry-id")
+            .map(|value| id("max-deleted-entry-id", value))
+            .transpose()?,
+        entries_added: fields.optional_count("entries-added")?,
+        ends,
+    })
+}
+
+/// Reads `XINFO GROUPS`.
+///
+/// # Errors
+/// A field that is needed is missing or has another shape, in any group.
+pub fn groups(reply: &Value) -> Result<Vec<GroupInfo>, Unexpected> {
+    items("XINFO GROUPS", reply)?
+        .iter()
+        .map(|item| {
+            let fields = Fields::of(item)?;
+            Ok(GroupInfo {
+                name: fields.name("name")?,
+                consumers: fields.count("consumers")?,
+                pending: fields.count("pending")?,
+                last_delivered_id: fields.id("last-delivered-id")?,
+                entries_read: fields.optional_integer("entries-read")?,
+                lag: fields.optional_integer("lag")?,
+            })
+        })
+        .collect()
+}
+
+/// Reads `XINFO CONSUMERS`, ordered by name.
+///
+/// # Errors
+/// A field that is needed is missing or has another shape, in any consumer.
+pub fn consumers(reply: &Value) -> Result<Vec<Consumer>, Unexpected> {
+    let mut consumers = items("XINFO CONSUMERS", reply)?
+        .iter()
+        .map(|item| {
+            let fields = Fields::of(item)?;
+            Ok(Consumer {
+                name: fields.name("name")?,
+                pending: fields.count("pending")?,
+                // A clock that steps back makes idle negative for a moment: that is 0.
+                idle: Duration::from_millis(fields.integer("idle")?.try_into().unwrap_or(0)),
+                // -1 is never.
+                inactive: fields
+                    .optional_integer("inactive")?
+                    .and_then(|ms| u64::try_from(ms).ok())
+                    .map(Duration::from_millis),
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    consumers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(consumers)
+}
+
+/// Reads `XPENDING key group - + 1`: the pending entry with the lowest ID.
+///
+/// # Errors
+/// Another shape than a list of `[id, consumer, idle, deliveries]`.
+pub fn oldest_pending(reply: &Value) -> Result<Option<OldestPending>, Unexpected> {
+    const SHAPE: Unexpected = Unexpected::Shape("XPENDING", "a list of [id, consumer, idle, deliveries]");
+    let Some(entry) = items("XPENDING", reply)?.first() else {
+        return Ok(None);
+    };
+    let [entry_id, _consumer, idle, deliveries, ..] = items("XPENDING", entry)? else {
+        return Err(SHAPE);
+    };
+    Ok(Some(OldestPending {
+        id: id("XPENDING", entry_id)?,
+        idle: Duration::from_millis(integer(idle).ok_or(SHAPE)?.try_into().unwrap_or(0)),
+        deliveries: integer(deliveries)
+            .and_then(|n| u64::try_from(n).ok())
+            .ok_or(SHAPE)?,
+    }))
+}
+
+/// Reads `TIME`: seconds and microseconds.
+///
+/// # Errors
+/// Another shape than two numbers.
+pub fn time(reply: &Value) -> Result<UnixMicros, Unexpected> {
+    const SHAPE: Unexpected = Unexpected::Shape("TIME", "[seconds, microseconds]");
+    let [seconds, micros] = items("TIME", reply)? else {
+        return Err(SHAPE);
+    };
+    let part = |value| integer(value).and_then(|n| u64::try_from(n).ok()).ok_or(SHAPE);
+    let micros = part(seconds)?
+        .checked_mul(1_000_000)
+        .and_then(|s| s.checked_add(part(micros).ok()?));
+    micros.map(UnixMicros).ok_or(SHAPE)
+}
+
+/// Reads `SCAN`: the next cursor (0 at the end) and the keys of this page.
+///
+/// # Errors
+/// Another shape than `[cursor, [key …]]`.
+pub fn scan(reply: &Value) -> Result<(u64, Vec<Name>), Unexpected> {
+    const SHAPE: Unexpected = Unexpected::Shape("SCAN", "[cursor, [key …]]");
+    let [cursor, keys] = items("SCAN", reply)? else {
+        return Err(SHAPE);
+    };
+    // A cursor is an unsigned 64-bit number: it may exceed i64.
+    let cursor = bytes(cursor)
+        .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
+        .ok_or(SHAPE)?;
+    let keys = items("SCAN", keys)?
+        .iter()
+        .map(|key| bytes(key).map(Name::from).ok_or(SHAPE))
+        .collect::<Result<_, _>>()?;
+    Ok((cursor, keys))
+}
+
+/// One field of the text that `INFO` gives.
+#[must_use]
+pub fn info_field(reply: &Value, field: &str) -> Option<String> {
+    let text = match reply {
+        Value::VerbatimString { text, .. } => text.as_bytes(),
+        reply => bytes(reply)?,
+    };
+    String::from_utf8_lossy(text)
+        .lines()
+        .find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
+}
+
+/// The fields of one object: a map in RESP3, a list of names and values in RESP2. Nil is the same as not there.
+enum Fields<'a> {
+    Map(&'a [(Value, Value)]),
+    Flat(&'a [Value]),
+}
+
+impl<'a> Fields<'a> {
+    fn of(reply: &'a Value) -> Result<Self, Unexpected> {
+        match reply {
+            Value::Map(pairs) => Ok(Fields::Map(pairs)),
+            Value::Array(items) if items.len() % 2 == 0 => Ok(Fields::Flat(items)),
+            _ => Err(Unexpected::Shape("the reply", "field names and values")),
+        }
+    }
+
+    fn get(&self, field: &str) -> Option<&'a Value> {
+        let is_field = |name: &Value| bytes(name) == Some(field.as_bytes());
+        let value = match self {
+            Fields::Map(pairs) => pairs
+                .iter()
+                .find(|(name, _)| is_field(name))
+                .map(|(_, value)| value),
+            Fields::Flat(items) => items
+                .chunks_exact(2)
+                .find(|pair| is_field(&pair[0]))
+                .map(|pair| &pair[1]),
+        };
+        value.filter(|value| !matches!(value, Value::Nil))
+    }
+
+    fn required(&self, field: &'static str) -> Result<&'a Value, Unexpected> {
+        self.get(field).ok_or(Unexpected::Missing(field))
+    }
+
+    fn integer(&self, field: &'static str) -> Result<i64, Unexpected> {
+        integer(self.required(field)?).ok_or(Unexpected::Shape(field, "an integer"))
+    }
+
+    fn optional_integer(&self, field: &'static str) -> Result<Option<i64>, Unexpected> {
+        let read = |value| integer(value).ok_or(Unexpected::Shape(field, "an integer"));
+        self.get(field).map(read).transpose()
+    }
+
+    fn count(&self, field: &'static str) -> Result<u64, Unexpected> {
+        u64::try_from(self.integer(field)?).map_err(|_| Unexpected::Shape(field, "a number of at least 0"))
+    }
+
+    fn optional_count(&self, field: &'static str) -> Result<Option<u64>, Unexpected> {
+        self.get(field).map(|_| self.count(field)).transpose()
+    }
+
+    fn id(&self, field: &'static str) -> Result<StreamId, Unexpected> {
+        id(field, self.required(field)?)
+    }
+
+    fn name(&self, field: &'static str) -> Result<Name, Unexpected> {
+        bytes(self.required(field)?)
+            .map(Name::from)
+            .ok_or(Unexpected::Shape(field, "a string"))
+    }
+}
+
+fn items<'a>(what: &'static str, value: &'a Value) -> Result<&'a [Value], Unexpected> {
+    match value {
+        Value::Array(items) | Value::Set(items) => Ok(items),
+        _ => Err(Unexpected::Shape(what, "a list")),
+    }
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+/// An integer, also as a string: Redis sends some counts so.
+fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(n) => Some(*n),
+        value => std::str::from_utf8(bytes(value)?).ok()?.parse().ok(),
+    }
+}
+
+fn id(field: &'static str, value: &Value) -> Result<StreamId, Unexpected> {
+    bytes(value)
+        .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
+        .ok_or(Unexpected::Shape(field, "a stream entry ID"))
+}
+
+/// The ID of an entry, `[id, fields]`.
+fn entry_id(field: &'static str, value: &Value) -> Result<StreamId, Unexpected> {
+    match value {
+        Value::Array(parts) if !parts.is_empty() => id(field, &parts[0]),
+        _ => Err(Unexpected::Shape(field, "[id, fields]")),
+    }
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

@@ -1,0 +1,49 @@
+//! From the redis crate's errors to faults of the model.
+
+use redis::{ErrorKind, RedisError, ServerError};
+
+use crate::model::fault::{Fault, FaultKind};
+
+/// Error codes of Redis that have a kind of their own; others are [`FaultKind::Server`].
+const CODES: &[(&str, FaultKind)] = &[
+    ("NOPERM", FaultKind::NoPerm),
+    ("WRONGTYPE", FaultKind::WrongType),
+    ("NOGROUP", FaultKind::Vanished),
+    ("LOADING", FaultKind::Loading),
+    ("BUSY", FaultKind::Busy),
+    ("MASTERDOWN", FaultKind::MasterDown),
+    ("NOAUTH", FaultKind::Auth),
+    ("WRONGPASS", FaultKind::Auth),
+];
+
+/// A fault from an error reply of the server.
+#[must_use]
+pub fn from_reply(error: &ServerError) -> Fault {
+    let details = error.details().unwrap_or_default();
+    if error.code() == "ERR" && details.starts_with("no such key") {
+        return Fault::new(FaultKind::Vanished, "no such key");
+    }
+    let kind = CODES
+        .iter()
+        .find(|(code, _)| *code == error.code())
+        .map_or(FaultKind::Server, |(_, kind)| *kind);
+    Fault::new(kind, format!("{} {details}", error.code()).trim().to_owned())
+}
+
+/// A fault from a request that got no reply.
+#[must_use]
+pub fn from_transport(error: &RedisError) -> Fault {
+    let kind = match error.code() {
+        Some(code) => CODES
+            .iter()
+            .find(|(known, _)| *known == code)
+            .map_or(FaultKind::Server, |(_, kind)| *kind),
+        None if error.is_timeout() => FaultKind::Timeout,
+        None if error.kind() == ErrorKind::AuthenticationFailed => FaultKind::Auth,
+        None if matches!(error.kind(), ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
+            FaultKind::Unexpected
+        }
+        None => FaultKind::Disconnected,
+    };
+    Fault::new(kind, error.to_string())
+}
