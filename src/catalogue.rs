@@ -1,0 +1,455 @@
+//! THE table of metrics. /metrics, the adapters, the docs and the checks of dashboards and alerts all read it.
+//!
+//! To add a metric, add a row to [`CATALOGUE`]: nothing else lists them. `docs/metrics.md` is generated from it.
+//! Names and labels follow redis_exporter's stream series wherever the meaning is the same.
+
+use std::time::Instant;
+
+use crate::model::{
+    fault::FaultKind,
+    name::Name,
+    snapshot::{Consumer, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
+};
+
+/// One metric: a row of the table.
+#[derive(Debug)]
+pub struct Metric {
+    /// Full name, as users write it in a query: with unit and `_total`.
+    pub name: &'static str,
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// Unit of the value; the name carries it.
+    pub unit: Option<Unit>,
+    /// What it means and where it comes from: one line.
+    pub help: &'static str,
+    /// How several matched series become one answer for an autoscaler.
+    pub combine: Combine,
+    /// How to read it from the snapshot; this also fixes its labels.
+    pub read: Read,
+}
+
+/// Type of a metric, by Prometheus's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises, until a restart; the name ends in `_total`.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+}
+
+impl Kind {
+    /// The word in the exposition and the docs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+        }
+    }
+}
+
+/// Unit of a metric's value: base units only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds; a point in time is seconds since the Unix epoch.
+    Seconds,
+    /// Bytes.
+    Bytes,
+}
+
+impl Unit {
+    /// The word in names, in the exposition and the docs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Unit::Seconds => "seconds",
+            Unit::Bytes => "bytes",
+        }
+    }
+}
+
+/// How several matched series become one answer for an autoscaler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Combine {
+    /// Counts add up.
+    Sum,
+    /// Ages and states: the largest.
+    Max,
+    /// Not a measure of work: autoscalers may not read it.
+    Never,
+}
+
+impl Combine {
+    /// The word in the docs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Combine::Sum => "sum",
+            Combine::Max => "max",
+            Combine::Never => "-",
+        }
+    }
+}
+
+/// How a metric is read, and of what: the scope fixes the labels. `None` emits nothing.
+#[derive(Debug)]
+pub enum Read {
+    /// One series for the process; no labels.
+    Exporter(fn(&Exporter) -> Option<f64>),
+    /// One series for the process, 1, with a label of its own.
+    ExporterInfo(&'static str, fn(&Exporter) -> &'static str),
+    /// One series for each server: `redis`.
+    Server(fn(&Server, Instant) -> Option<f64>),
+    /// One series for each server and kind of fault: `redis,kind`.
+    ServerFaults(fn(&Server, FaultKind) -> f64),
+    /// One series for each stream, found or configured: `redis,db,stream`.
+    Entry(fn(&StreamEntry) -> Option<f64>),
+    /// One series for each stream that exists and could be read: `redis,db,stream`.
+    Stream(fn(&Stream, &Poll) -> Option<f64>),
+    /// One series for each group: `redis,db,stream,group`.
+    Group(fn(&Group, &Poll) -> Option<f64>),
+    /// One series for each group, 1, with the one that holds in a label of its own: a state costs one series.
+    GroupState(&'static str, fn(&Group) -> &'static str),
+    /// One series for each consumer: `redis,db,stream,group,consumer`.
+    Consumer(fn(&Consumer) -> Option<f64>),
+}
+
+impl Read {
+    /// The labels of every series of the metric, in order.
+    #[must_use]
+    pub fn labels(&self) -> Vec<&'static str> {
+        const NAMES: [&str; 5] = ["redis", "db", "stream", "group", "consumer"];
+        let (depth, extra) = match self {
+            Read::Exporter(_) => (0, None),
+            Read::ExporterInfo(label, _) => (0, Some(*label)),
+            Read::Server(_) => (1, None),
+            Read::ServerFaults(_) => (1, Some("kind")),
+            Read::Entry(_) | Read::Stream(_) => (3, None),
+            Read::Group(_) => (4, None),
+            Read::GroupState(label, _) => (4, Some(*label)),
+            Read::Consumer(_) => (5, None),
+        };
+        NAMES[..depth].iter().copied().chain(extra).collect()
+    }
+}
+
+/// What the process knows about itself, read anew for each exposition.
+#[derive(Clone, Debug, Default)]
+pub struct Exporter {
+    /// Version of streamgauge.
+    pub version: &'static str,
+    /// The process as the kernel sees it; `None` where there is no /proc.
+    pub process: Option<Process>,
+}
+
+/// The process as the kernel sees it (`/proc/self`).
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// CPU time used, user and system, in seconds.
+    pub cpu_seconds: f64,
+    /// Memory in RAM, in bytes.
+    pub resident_bytes: u64,
+    /// Address space, in bytes.
+    pub virtual_bytes: u64,
+    /// Open file descriptors.
+    pub open_fds: Option<u64>,
+    /// Most file descriptors that may be open; `None` is no limit.
+    pub max_fds: Option<u64>,
+    /// Threads.
+    pub threads: u64,
+    /// When it started, in seconds since the Unix epoch.
+    pub start_time_seconds: Option<f64>,
+}
+
+macro_rules! metric {
+    ($name:literal, $kind:ident, $unit:expr, $combine:ident, $help:literal, $read:expr) => {
+        Metric {
+            name: $name,
+            kind: Kind::$kind,
+            unit: $unit,
+            help: $help,
+            combine: Combine::$combine,
+            read: $read,
+        }
+    };
+}
+
+const SECONDS: Option<Unit> = Some(Unit::Seconds);
+const BYTES: Option<Unit> = Some(Unit::Bytes);
+
+/// Every metric there is, in the order in which it is shown.
+#[rustfmt::skip]
+pub static CATALOGUE: &[Metric] = &[
+    // One Redis server.
+    metric!("redis_up", Gauge, None, Never, "1 if the latest poll of this Redis server succeeded and is fresh, else 0.",
+        Read::Server(|server, now| flag(server.is_up(now)))),
+    metric!("streamgauge_poll_duration_seconds", Gauge, SECONDS, Never, "Time that the latest successful poll took.",
+        Read::Server(|server, _| Some(server.poll.as_ref()?.duration.as_secs_f64()))),
+    metric!("streamgauge_poll_last_success_timestamp_seconds", Gauge, SECONDS, Never, "When the latest successful poll ended, by the exporter's clock, since the Unix epoch.",
+        Read::Server(|server, _| Some(server.poll.as_ref()?.ended_at.seconds()))),
+    metric!("streamgauge_poll_errors_total", Counter, None, Never, "Errors met while polling, by kind; one for each stream and poll, or one for a poll that failed whole.",
+        Read::ServerFaults(|server, kind| server.counters.faults[kind as usize] as f64)),
+    metric!("streamgauge_redis_commands_total", Counter, None, Never, "Commands sent to this Redis server.",
+        Read::Server(|server, _| count(server.counters.commands))),
+
+    // One stream.
+    metric!("redis_stream_up", Gauge, None, Never, "1 if every command about this stream succeeded in the latest poll, else 0.",
+        Read::Entry(|entry| flag(entry.faults().next().is_none()))),
+    metric!("redis_stream_exists", Gauge, None, Never, "1 if the stream exists, 0 if it is configured but does not; absent when that could not be read.",
+        Read::Entry(|entry| flag(entry.state.as_ref().ok()?.is_some()))),
+    metric!("redis_stream_length", Gauge, None, Sum, "Entries in the stream (XINFO STREAM length).",
+        Read::Stream(|stream, _| count(stream.length))),
+    metric!("redis_stream_groups", Gauge, None, Never, "Consumer groups of the stream, also those that are filtered out (XINFO STREAM groups).",
+        Read::Stream(|stream, _| count(stream.group_count))),
+    metric!("redis_stream_entries_added_total", Counter, None, Never, "Entries ever added to the stream (XINFO STREAM entries-added, Redis 7.0 and later).",
+        Read::Stream(|stream, _| count(stream.entries_added?))),
+    metric!("redis_stream_radix_tree_keys", Gauge, None, Never, "Keys of the radix tree that holds the stream (XINFO STREAM radix-tree-keys).",
+        Read::Stream(|stream, _| count(stream.radix_tree_keys?))),
+    metric!("redis_stream_radix_tree_nodes", Gauge, None, Never, "Nodes of the radix tree that holds the stream (XINFO STREAM radix-tree-nodes).",
+        Read::Stream(|stream, _| count(stream.radix_tree_nodes?))),
+    metric!("redis_stream_first_entry_id", Gauge, None, Never, "Millisecond part of the ID of the first entry; absent in an empty stream (XINFO STREAM first-entry).",
+        Read::Stream(|stream, _| count(stream.ends?.0.ms))),
+    metric!("redis_stream_last_entry_id", Gauge, None, Never, "Millisecond part of the ID of the last entry; absent in an empty stream (XINFO STREAM last-entry).",
+        Read::Stream(|stream, _| count(stream.ends?.1.ms))),
+    metric!("redis_stream_last_generated_id", Gauge, None, Never, "Millisecond part of the highest ID ever used (XINFO STREAM last-generated-id).",
+        Read::Stream(|stream, _| count(stream.last_generated_id.ms))),
+    metric!("redis_stream_max_deleted_entry_id", Gauge, None, Never, "Millisecond part of the highest ID ever deleted (XINFO STREAM max-deleted-entry-id, Redis 7.0 and later).",
+        Read::Stream(|stream, _| count(stream.max_deleted_entry_id?.ms))),
+    metric!("redis_stream_first_entry_timestamp_seconds", Gauge, SECONDS, Never, "When the first entry was added, since the Unix epoch; absent where IDs are not times (XINFO STREAM first-entry).",
+        Read::Stream(|stream, poll| stream.ends?.0.unix_seconds(poll.redis_time))),
+    metric!("redis_stream_last_entry_timestamp_seconds", Gauge, SECONDS, Never, "When the last entry was added, since the Unix epoch; absent where IDs are not times (XINFO STREAM last-entry).",
+        Read::Stream(|stream, poll| stream.ends?.1.unix_seconds(poll.redis_time))),
+
+    // One consumer group.
+    metric!("redis_stream_group_lag", Gauge, None, Sum, "Entries in the stream above the group's last-delivered-id; exact, or an estimate where redis_stream_group_lag_source says bounded. Never Redis's own number unproved.",
+        Read::Group(|group, _| count(group.lag.entries()))),
+    metric!("redis_stream_group_lag_lower_bound", Gauge, None, Sum, "At least so many entries are above the group's last-delivered-id.",
+        Read::Group(|group, _| count(group.lag.lower()))),
+    metric!("redis_stream_group_lag_upper_bound", Gauge, None, Sum, "At most so many entries are above the group's last-delivered-id.",
+        Read::Group(|group, _| count(group.lag.upper()))),
+    metric!("redis_stream_group_lag_source", Gauge, None, Never, "1 on how the lag was found: derived (proved, exact) or bounded (an estimate between two bounds).",
+        Read::GroupState("source", |group| group.lag.source())),
+    metric!("redis_stream_group_messages_pending", Gauge, None, Sum, "Entries delivered to consumers of the group and not yet acknowledged (XINFO GROUPS pending).",
+        Read::Group(|group, _| count(group.pending))),
+    metric!("redis_stream_group_backlog", Gauge, None, Sum, "Lag and pending together: all that the group has not yet acknowledged.",
+        Read::Group(|group, _| count(group.backlog()?))),
+    metric!("redis_stream_group_consumers", Gauge, None, Never, "Consumers of the group (XINFO GROUPS consumers).",
+        Read::Group(|group, _| count(group.consumer_count))),
+    metric!("redis_stream_group_last_delivered_id", Gauge, None, Never, "Millisecond part of the highest ID delivered to the group (XINFO GROUPS last-delivered-id).",
+        Read::Group(|group, _| count(group.last_delivered_id.ms))),
+    metric!("redis_stream_group_entries_read", Gauge, None, Never, "The group's own counter of entries read; absent where Redis has lost it (XINFO GROUPS entries-read, Redis 7.0 and later).",
+        Read::Group(|group, _| Some(group.entries_read? as f64))),
+    metric!("redis_stream_group_oldest_pending_age_seconds", Gauge, SECONDS, Max, "Time since the pending entry with the lowest ID was added; absent where nothing is pending or IDs are not times (XPENDING).",
+        Read::Group(|group, poll| oldest_pending(group)?.id.age_seconds(poll.redis_time))),
+    metric!("redis_stream_group_oldest_pending_idle_seconds", Gauge, SECONDS, Max, "Time since the pending entry with the lowest ID was last delivered; absent where nothing is pending (XPENDING).",
+        Read::Group(|group, _| Some(oldest_pending(group)?.idle.as_secs_f64()))),
+    metric!("redis_stream_group_oldest_pending_deliveries", Gauge, None, Max, "How often the pending entry with the lowest ID was delivered; absent where nothing is pending (XPENDING).",
+        Read::Group(|group, _| count(oldest_pending(group)?.deliveries))),
+
+    // One consumer.
+    metric!("redis_stream_group_consumer_messages_pending", Gauge, None, Sum, "Entries delivered to the consumer and not yet acknowledged (XINFO CONSUMERS pending).",
+        Read::Consumer(|consumer| count(consumer.pending))),
+    metric!("redis_stream_group_consumer_idle_seconds", Gauge, SECONDS, Max, "Time since the consumer last tried to read, claim or acknowledge; before Redis 7.2, since it last succeeded (XINFO CONSUMERS idle).",
+        Read::Consumer(|consumer| Some(consumer.idle.as_secs_f64()))),
+    metric!("redis_stream_group_consumer_inactive_seconds", Gauge, SECONDS, Max, "Time since the consumer last got an entry; absent if it never did (XINFO CONSUMERS inactive, Redis 7.2 and later).",
+        Read::Consumer(|consumer| Some(consumer.inactive?.as_secs_f64()))),
+
+    // streamgauge itself.
+    metric!("streamgauge_build_info", Gauge, None, Never, "1, with the version of streamgauge.",
+        Read::ExporterInfo("version", |exporter| exporter.version)),
+    metric!("process_cpu_seconds_total", Counter, SECONDS, Never, "CPU time used by streamgauge, user and system.",
+        Read::Exporter(|exporter| Some(exporter.process.as_ref()?.cpu_seconds))),
+    metric!("process_resident_memory_bytes", Gauge, BYTES, Never, "Memory of streamgauge in RAM.",
+        Read::Exporter(|exporter| count(exporter.process.as_ref()?.resident_bytes))),
+    metric!("process_virtual_memory_bytes", Gauge, BYTES, Never, "Address space of streamgauge.",
+        Read::Exporter(|exporter| count(exporter.process.as_ref()?.virtual_bytes))),
+    metric!("process_open_fds", Gauge, None, Never, "Open file descriptors of streamgauge.",
+        Read::Exporter(|exporter| count(exporter.process.as_ref()?.open_fds?))),
+    metric!("process_max_fds", Gauge, None, Never, "Most file descriptors that streamgauge may open; absent without a limit.",
+        Read::Exporter(|exporter| count(exporter.process.as_ref()?.max_fds?))),
+    metric!("process_threads", Gauge, None, Never, "Threads of streamgauge.",
+        Read::Exporter(|exporter| count(exporter.process.as_ref()?.threads))),
+    metric!("process_start_time_seconds", Gauge, SECONDS, Never, "When streamgauge started, since the Unix epoch.",
+        Read::Exporter(|exporter| exporter.process.as_ref()?.start_time_seconds)),
+];
+
+/// A count as Prometheus takes it: exact up to 2^53.
+#[allow(clippy::unnecessary_wraps, reason = "a row's reader returns an Option")]
+fn count(value: u64) -> Option<f64> {
+    Some(value as f64)
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "a row's reader returns an Option")]
+fn flag(value: bool) -> Option<f64> {
+    Some(f64::from(u8::from(value)))
+}
+
+fn oldest_pending(group: &Group) -> Option<OldestPending> {
+    *group.oldest_pending.as_ref().ok()?
+}
+
+/// What a metric is read from.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// What was measured.
+    pub snapshot: &'a Snapshot,
+    /// What the process knows about itself.
+    pub exporter: &'a Exporter,
+    /// When it is read, by the monotonic clock: what is stale then is left out.
+    pub now: Instant,
+}
+
+/// The labels of one series. What is `None` is no label of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Labels<'a> {
+    /// Name of the configured server.
+    pub redis: Option<&'a str>,
+    /// Number of the database, shown as `db0`.
+    pub db: Option<u32>,
+    /// Key of the stream.
+    pub stream: Option<&'a Name>,
+    /// Name of the group.
+    pub group: Option<&'a Name>,
+    /// Name of the consumer.
+    pub consumer: Option<&'a Name>,
+    /// A label that only this metric has.
+    pub extra: Option<(&'static str, &'static str)>,
+}
+
+impl Metric {
+    /// Calls `emit` for every series of the metric, in the order of the snapshot.
+    pub fn samples<E>(
+        &self,
+        from: &Source<'_>,
+        mut emit: impl FnMut(&Labels<'_>, f64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut some =
+            |labels: &Labels<'_>, value: Option<f64>| value.map_or(Ok(()), |value| emit(labels, value));
+        match &self.read {
+            Read::Exporter(read) => return some(&Labels::default(), read(from.exporter)),
+            Read::ExporterInfo(label, read) => {
+                return some(
+                    &Labels {
+                        extra: Some((label, read(from.exporter))),
+                        ..Labels::default()
+                    },
+                    Some(1.0),
+                );
+            }
+            _ => {}
+        }
+        for server in &from.snapshot.servers {
+            let labels = Labels {
+                redis: Some(&server.name),
+                ..Labels::default()
+            };
+            match &self.read {
+                Read::Server(read) => some(&labels, read(server, from.now))?,
+                Read::ServerFaults(read) => {
+                    for kind in FaultKind::ALL {
+                        some(
+                            &Labels {
+                                extra: Some(("kind", kind.label())),
+                                ..labels
+                            },
+                            Some(read(server, *kind)),
+                        )?;
+                    }
+                }
+                read => {
+                    if let Some(poll) = server.fresh(from.now) {
+                        stream_samples(read, poll, labels, &mut some)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stream_samples<E>(
+    read: &Read,
+    poll: &Poll,
+    labels: Labels<'_>,
+    emit: &mut impl FnMut(&Labels<'_>, Option<f64>) -> Result<(), E>,
+) -> Result<(), E> {
+    for entry in &poll.streams {
+        let labels = Labels {
+            db: Some(entry.db),
+            stream: Some(&entry.name),
+            ..labels
+        };
+        if let Read::Entry(read) = read {
+            emit(&labels, read(entry))?;
+            continue;
+        }
+        let Some(stream) = entry.stream() else { continue };
+        if let Read::Stream(read) = read {
+            emit(&labels, read(stream, poll))?;
+            continue;
+        }
+        for group in &stream.groups {
+            let labels = Labels {
+                group: Some(&group.name),
+                ..labels
+            };
+            match read {
+                Read::Group(read) => emit(&labels, read(group, poll))?,
+                Read::GroupState(label, read) => emit(
+                    &Labels {
+                        extra: Some((label, read(group))),
+                        ..labels
+                    },
+                    Some(1.0),
+                )?,
+                Read::Consumer(read) => {
+                    for consumer in group.consumers.iter().flatten().flatten() {
+                        emit(
+                            &Labels {
+                                consumer: Some(&consumer.name),
+                                ..labels
+                            },
+                            read(consumer),
+                        )?;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_row_keeps_the_rules() {
+        let mut names = HashSet::new();
+        for metric in CATALOGUE {
+            let name = metric.name;
+            assert!(names.insert(name), "{name} stands twice");
+            assert!(
+                name.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                "{name}"
+            );
+            assert_eq!(
+                name.ends_with("_total"),
+                metric.kind == Kind::Counter,
+                "{name}: _total is for counters"
+            );
+            if let Some(unit) = metric.unit {
+                let base = name.strip_suffix("_total").unwrap_or(name);
+                assert!(base.ends_with(unit.label()), "{name} does not carry its unit");
+            }
+            assert!(
+                metric.help.ends_with('.') && !metric.help.contains(['\n', '\\']),
+                "{name}: help"
+            );
+        }
+    }
+}

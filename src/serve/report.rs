@@ -1,0 +1,146 @@
+//! The groups as plain records: the JSON of `/api/v1/groups` and of `groups --output json`, and what page and table show.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::model::{
+    name::Name,
+    snapshot::{Group, Poll, Server, Snapshot, StreamEntry},
+};
+
+/// Everything that was measured, server by server.
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
+    /// In the order of the configuration.
+    pub servers: Vec<ServerReport<'a>>,
+}
+
+/// One server.
+#[derive(Debug, Serialize)]
+pub struct ServerReport<'a> {
+    /// Its name in the configuration.
+    pub redis: &'a str,
+    /// Whether the latest poll succeeded and is fresh.
+    pub up: bool,
+    /// Why not.
+    pub error: Option<String>,
+    /// Version that the server states.
+    pub version: Option<&'a str>,
+    /// When the poll ended that is shown here, in seconds since the Unix epoch.
+    pub polled_at: Option<f64>,
+    /// How long that poll took, in seconds.
+    pub poll_duration_seconds: Option<f64>,
+    /// Its streams; none where there is no fresh poll.
+    pub streams: Vec<StreamReport<'a>>,
+}
+
+/// One stream.
+#[derive(Debug, Serialize)]
+pub struct StreamReport<'a> {
+    /// Number of the database.
+    pub db: u32,
+    /// Key of the stream.
+    pub stream: &'a str,
+    /// The same for a terminal.
+    #[serde(skip)]
+    pub name: &'a Name,
+    /// Whether it exists; null where that could not be read.
+    pub exists: Option<bool>,
+    /// What could not be read, and why.
+    pub error: Option<&'a str>,
+    /// Entries in the stream.
+    pub length: Option<u64>,
+    /// Its groups.
+    pub groups: Vec<GroupReport<'a>>,
+}
+
+/// One group.
+#[derive(Debug, Serialize)]
+pub struct GroupReport<'a> {
+    /// Its name.
+    pub group: &'a str,
+    /// The same for a terminal.
+    #[serde(skip)]
+    pub name: &'a Name,
+    /// Entries above the last-delivered ID: exact, or an estimate where the source is bounded.
+    pub lag: u64,
+    /// How the lag was found.
+    pub lag_source: &'static str,
+    /// At least so many.
+    pub lag_lower_bound: u64,
+    /// At most so many.
+    pub lag_upper_bound: u64,
+    /// The lag that Redis reports; null is nil.
+    pub redis_lag: Option<i64>,
+    /// Entries delivered and not acknowledged.
+    pub pending: u64,
+    /// Lag and pending.
+    pub backlog: Option<u64>,
+    /// Number of consumers.
+    pub consumers: u64,
+    /// Highest ID delivered.
+    pub last_delivered_id: String,
+    /// Time since the pending entry with the lowest ID was last delivered, in seconds.
+    pub oldest_pending_idle_seconds: Option<f64>,
+}
+
+/// What the snapshot says at `now`, in its order.
+#[must_use]
+pub fn report(snapshot: &Snapshot, now: Instant) -> Report<'_> {
+    Report {
+        servers: snapshot
+            .servers
+            .iter()
+            .map(|server| server_report(server, now))
+            .collect(),
+    }
+}
+
+fn server_report(server: &Server, now: Instant) -> ServerReport<'_> {
+    let poll: Option<&Poll> = server.fresh(now);
+    ServerReport {
+        redis: &server.name,
+        up: server.is_up(now),
+        error: server.why_down(now),
+        version: poll.map(|poll| &*poll.version),
+        polled_at: poll.map(|poll| poll.ended_at.seconds()),
+        poll_duration_seconds: poll.map(|poll| poll.duration.as_secs_f64()),
+        streams: poll
+            .map(|poll| poll.streams.iter().map(stream_report).collect())
+            .unwrap_or_default(),
+    }
+}
+
+fn stream_report(entry: &StreamEntry) -> StreamReport<'_> {
+    let stream = entry.stream();
+    StreamReport {
+        db: entry.db,
+        stream: entry.name.text(),
+        name: &entry.name,
+        exists: entry.state.as_ref().ok().map(Option::is_some),
+        error: entry.faults().next().map(|fault| fault.message.as_str()),
+        length: stream.map(|stream| stream.length),
+        groups: stream
+            .map(|stream| stream.groups.iter().map(group_report).collect())
+            .unwrap_or_default(),
+    }
+}
+
+fn group_report(group: &Group) -> GroupReport<'_> {
+    let oldest_pending = group.oldest_pending.as_ref().ok().copied().flatten();
+    GroupReport {
+        group: group.name.text(),
+        name: &group.name,
+        lag: group.lag.entries(),
+        lag_source: group.lag.source(),
+        lag_lower_bound: group.lag.lower(),
+        lag_upper_bound: group.lag.upper(),
+        redis_lag: group.reported_lag,
+        pending: group.pending,
+        backlog: group.backlog(),
+        consumers: group.consumer_count,
+        last_delivered_id: group.last_delivered_id.to_string(),
+        oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
+    }
+}

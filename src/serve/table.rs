@@ -1,0 +1,119 @@
+//! `streamgauge groups`: the report as a table for a terminal.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::report::{GroupReport, Report, StreamReport};
+
+const HEADINGS: [&str; 10] = [
+    "REDIS",
+    "DB",
+    "STREAM",
+    "GROUP",
+    "LENGTH",
+    "LAG",
+    "SOURCE",
+    "PENDING",
+    "CONSUMERS",
+    "LAST DELIVERED",
+];
+
+/// Columns of numbers, which stand to the right.
+const NUMBERS: [bool; 10] = [false, true, false, false, true, true, false, true, true, false];
+
+/// The table: a line for each group, and one for each stream without groups or that cannot be read.
+#[must_use]
+pub fn render(report: &Report<'_>) -> String {
+    let mut rows = vec![HEADINGS.map(str::to_owned)];
+    for server in &report.servers {
+        for stream in &server.streams {
+            let row = |cells: [String; 7]| {
+                let [group, lag, source, pending, consumers, last, _] = cells;
+                let length = stream
+                    .length
+                    .map_or_else(|| "-".into(), |length| length.to_string());
+                [
+                    server.redis.to_owned(),
+                    stream.db.to_string(),
+                    stream.name.to_string(),
+                    group,
+                    length,
+                    lag,
+                    source,
+                    pending,
+                    consumers,
+                    last,
+                ]
+            };
+            if stream.groups.is_empty() {
+                rows.push(row(no_groups(stream)));
+            }
+            rows.extend(stream.groups.iter().map(|group| row(group_cells(group))));
+        }
+    }
+    align(&rows)
+}
+
+fn group_cells(group: &GroupReport<'_>) -> [String; 7] {
+    let (lag, source) = if group.lag_lower_bound == group.lag_upper_bound {
+        (group.lag.to_string(), group.lag_source.to_owned())
+    } else {
+        (
+            format!("~{}", group.lag),
+            format!(
+                "{} {}..{}",
+                group.lag_source, group.lag_lower_bound, group.lag_upper_bound
+            ),
+        )
+    };
+    [
+        group.name.to_string(),
+        lag,
+        source,
+        group.pending.to_string(),
+        group.consumers.to_string(),
+        group.last_delivered_id.clone(),
+        String::new(),
+    ]
+}
+
+fn no_groups(stream: &StreamReport<'_>) -> [String; 7] {
+    let note = match (stream.error, stream.exists) {
+        (Some(error), _) => format!("({error})"),
+        (None, Some(false)) => "(no such stream)".to_owned(),
+        _ => "(no groups)".to_owned(),
+    };
+    [
+        note,
+        "-".into(),
+        "-".into(),
+        "-".into(),
+        "-".into(),
+        "-".into(),
+        String::new(),
+    ]
+}
+
+fn align(rows: &[[String; 10]]) -> String {
+    let mut widths = [0; 10];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for ((cell, width), number) in row.iter().zip(widths).zip(NUMBERS) {
+            let space = " ".repeat(width - cell.width());
+            let (before, after) = if number {
+                (space.as_str(), "")
+            } else {
+                ("", space.as_str())
+            };
+            line += &format!("{before}{cell}{after}  ");
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
