@@ -1,0 +1,60 @@
+//! The `streamgauge` program: parse the command line, start the runtime, map errors to exit codes.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use streamgauge::{
+    cli, config,
+    run::{self, RunError},
+};
+
+/// Bad input: nothing was started.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let variables =
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let invocation = match cli::parse(std::env::args_os(), variables) {
+        Ok(invocation) => invocation,
+        Err(error) => error.exit(),
+    };
+    let config = match config::load(&invocation.sources) {
+        Ok(config) => config,
+        Err(error) => return fail(USAGE, &error),
+    };
+    // Little work, and never more than the machine has: a node with 64 cores needs no 64 threads.
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    let ended = match runtime.block_on(run::run(invocation.action, config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ RunError::Bind { .. }) => fail(USAGE, &error),
+        // What cannot be read stands in the output already.
+        Err(RunError::Unreadable) => ExitCode::FAILURE,
+        Err(error) => fail(1, &error),
+    };
+    // Whatever a library left running does not hold the process.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Each line of the message gets the program's name, once its sources are appended.
+fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        message = format!("{message}: {error}");
+        source = error.source();
+    }
+    for line in message.lines() {
+        eprintln!("streamgauge: {line}");
+    }
+    ExitCode::from(code)
+}

@@ -1,0 +1,305 @@
+//! Wiring only: bind, spawn, wait for a signal, and end in order.
+
+use std::{
+    io::{self, IsTerminal, Write as _},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing_subscriber::{
+    Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use crate::{
+    cli::Action,
+    collect::poller::Poller,
+    config::{Address, Config, ListenAddress, Log},
+    demo::{Demo, DemoError},
+    model::{
+        pattern::Pattern,
+        snapshot::{Server, Snapshot},
+    },
+    serve::{App, http, report, table},
+};
+
+/// Longest time to answer what is under way once the end was asked for.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why the program ends before it is asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// An address that cannot be served on.
+    #[error("cannot listen on {address} (--web.listen-address)")]
+    Bind {
+        /// The address as configured.
+        address: ListenAddress,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// `groups` could not read a Redis server; the output says which and why.
+    #[error("a Redis server could not be read")]
+    Unreadable,
+    /// The demo could not start.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The system refused something else.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Starts the log on standard error. Libraries are heard from warnings on.
+fn start_log(log: &Log) {
+    let filter = Targets::new()
+        .with_target("streamgauge", log.level)
+        .with_default(tracing::Level::WARN.min(log.level));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_target(false);
+    let lines = if log.json {
+        lines.json().flatten_event(true).boxed()
+    } else {
+        lines.with_ansi(io::stderr().is_terminal()).boxed()
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// See [`RunError`].
+pub async fn run(action: Action, config: Config) -> Result<(), RunError> {
+    match action {
+        Action::Groups { json, watch } => groups(config, json, watch).await,
+        Action::Serve => {
+            start_log(&config.log);
+            serve(config, Ends::listen()?, None).await
+        }
+        Action::Demo => {
+            start_log(&config.log);
+            demo(config).await
+        }
+    }
+}
+
+/// What to tell the user once the given URLs are served.
+type Greeting = dyn Fn(&[String]);
+
+async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> Result<(), RunError> {
+    let listeners = bind(&config.listen).await?;
+    let addresses = listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<Vec<_>, _>>()?;
+    let stop_serving = CancellationToken::new();
+    let stop_polling = CancellationToken::new();
+
+    let (publish, snapshot) = watch::channel(Arc::new(empty_snapshot(&config)));
+    let pollers = TaskTracker::new();
+    for (index, server) in config.servers.into_iter().enumerate() {
+        let poller = Poller::new(server, index, config.stale_after, publish.clone());
+        pollers.spawn(poller.run(config.poll_interval, stop_polling.clone()));
+    }
+    pollers.close();
+
+    let app = App {
+        snapshot,
+        draining: stop_serving.clone(),
+        telemetry_path: config.telemetry_path.into(),
+    };
+    let router = http::router(app);
+    let servers = TaskTracker::new();
+    for listener in listeners {
+        servers.spawn(http::serve(
+            listener,
+            router.clone(),
+            stop_serving.clone(),
+            DRAIN_DEADLINE,
+        ));
+    }
+    servers.close();
+    for address in &addresses {
+        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
+    }
+    if let Some(greet) = greeting {
+        greet(
+            &addresses
+                .iter()
+                .map(|address| format!("http://{}", reachable(*address)))
+                .collect::<Vec<_>>(),
+        );
+    }
+
+    let signal = ends.next().await;
+    tracing::info!(
+        signal,
+        "ending: not ready from now on, answering what is under way"
+    );
+    stop_serving.cancel();
+    tokio::select! {
+        () = servers.wait() => {}
+        // Whoever asks twice wants it now.
+        signal = ends.next() => tracing::warn!(signal, "ending at once"),
+    }
+    stop_polling.cancel();
+    pollers.wait().await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn empty_snapshot(config: &Config) -> Snapshot {
+    let servers = config
+        .servers
+        .iter()
+        .map(|server| Arc::new(Server::new(server.name.clone(), config.stale_after)));
+    Snapshot {
+        servers: servers.collect(),
+    }
+}
+
+async fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, RunError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let bound = match &address.host {
+            Some(host) => TcpListener::bind((host.as_str(), address.port)).await,
+            // All addresses: IPv6 with IPv4 in it, or IPv4 alone where the machine has no IPv6.
+            None => match TcpListener::bind(("::", address.port)).await {
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                    TcpListener::bind(("0.0.0.0", address.port)).await
+                }
+                bound => bound,
+            },
+        };
+        listeners.push(bound.map_err(|source| RunError::Bind {
+            address: address.clone(),
+            source,
+        })?);
+    }
+    Ok(listeners)
+}
+
+/// An address that a browser on this machine can open.
+fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
+
+async fn groups(config: Config, json: bool, watch: Option<Duration>) -> Result<(), RunError> {
+    let mut ends = Ends::listen()?;
+    let (publish, snapshot) = watch::channel(Arc::new(empty_snapshot(&config)));
+    // A single look is never stale.
+    let stale_after = Duration::MAX;
+    let mut pollers: Vec<_> = (0..)
+        .zip(config.servers)
+        .map(|(index, server)| Poller::new(server, index, stale_after, publish.clone()))
+        .collect();
+    loop {
+        let all = futures_util::future::join_all(pollers.iter_mut().map(Poller::round));
+        tokio::select! {
+            _ = ends.next() => return Ok(()),
+            _ = all => {}
+        }
+        let (now, current) = (Instant::now(), snapshot.borrow().clone());
+        let report = report::report(&current, now);
+        let text = if json {
+            serde_json::to_string_pretty(&report).map_err(io::Error::other)? + "\n"
+        } else {
+            table::render(&report)
+        };
+        let mut out = io::stdout().lock();
+        // Clear the screen and go to its corner, where it is one.
+        let clear = if watch.is_some() && out.is_terminal() {
+            "\x1b[2J\x1b[H"
+        } else {
+            ""
+        };
+        match write!(out, "{clear}{text}").and_then(|()| out.flush()) {
+            // A reader that has seen enough, as head, is no error.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written?,
+        }
+        drop(out);
+        for (redis, error) in report
+            .servers
+            .iter()
+            .filter_map(|server| Some((&server.redis, server.error.as_ref()?)))
+        {
+            eprintln!("streamgauge: {redis}: {error}");
+        }
+        match watch {
+            None if report.servers.iter().all(|server| server.up) => return Ok(()),
+            None => return Err(RunError::Unreadable),
+            Some(interval) => tokio::select! {
+                _ = ends.next() => return Ok(()),
+                () = tokio::time::sleep(interval) => {}
+            },
+        }
+    }
+}
+
+async fn demo(mut config: Config) -> Result<(), RunError> {
+    let mut ends = Ends::listen()?;
+    let demo = tokio::select! {
+        // A start that is dropped half way leaves nothing behind either.
+        _ = ends.next() => return Ok(()),
+        demo = Demo::start() => demo?,
+    };
+    for server in &mut config.servers {
+        server.name = "demo".into();
+        server.address = Address {
+            host: "127.0.0.1".into(),
+            port: demo.port(),
+        };
+        (server.username, server.password, server.database) = (None, None, 0);
+        server.streams = Pattern::parse("*").into_iter().collect();
+    }
+    let (port, path) = (demo.port(), config.telemetry_path.clone());
+    let greet = move |urls: &[String]| {
+        for url in urls {
+            println!("page      {url}/");
+            println!("metrics   {url}{path}");
+            println!("json      {url}/api/v1/groups");
+        }
+        println!("redis     redis-cli -p {port}");
+        println!("terminal  streamgauge groups --watch --redis.url redis://127.0.0.1:{port}");
+        println!("Ctrl-C ends it and leaves nothing behind.");
+    };
+    let ended = serve(config, ends, Some(&greet)).await;
+    demo.stop().await;
+    ended
+}
+
+/// The signals that ask for the end.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+    /// The terminal was closed.
+    hangup: Signal,
+}
+
+impl Ends {
+    fn listen() -> io::Result<Ends> {
+        Ok(Ends {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
+        }
+    }
+}
