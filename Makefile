@@ -1,0 +1,57 @@
+# Everything a contributor types. `make demo` and `make test` work on a fresh machine: scripts/need installs
+# what they lack, or says how.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+# cargo's own directory first: a fresh rustup is not yet on the PATH of an open shell
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+# more arguments, e.g. make demo ARGS='--web.listen-address :9999', make test ARGS='lag'
+ARGS ?=
+
+.PHONY: help demo test check build fmt check-fmt check-lint check-docs check-deny check-rules
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+
+demo: ## start a private redis-server with a sample workload and serve on it, until Ctrl-C
+	@scripts/need cargo cc redis-server
+	@cargo run --release --locked -- demo $(ARGS)
+
+test: ## run all tests, against real servers
+	@scripts/need cargo cc redis-server prometheus promtool chromium
+	STREAMGAUGE_TEST_REQUIRE_ALL=1 cargo test --locked $(ARGS)
+
+check: check-fmt check-lint check-docs check-deny check-rules ## format, lints, docs, dependencies, alert rules
+
+build: ## build the release binary
+	@scripts/need cargo cc
+	cargo build --release --locked
+
+fmt: ## format the sources
+	@scripts/need cargo
+	cargo fmt
+
+check-fmt:
+	@scripts/need cargo
+	cargo fmt --check
+
+check-lint:
+	@scripts/need cargo cc
+	cargo clippy --all-targets --locked -- -D warnings
+
+check-docs:
+	@scripts/need cargo cc
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
+
+# Not the advisories: they change without us, and a change must not fail for what was published meanwhile.
+# The public workflow looks at them on each push and every day.
+check-deny:
+	@scripts/need cargo-deny
+	cargo deny --locked check --hide-inclusion-graph licenses bans sources
+
+check-rules:
+	@scripts/need promtool
+	@shopt -s nullglob; rules=(alerts/*.yml); tests=(alerts/tests/*.yml); \
+	if (($${#rules[@]})); then promtool check rules "$${rules[@]}"; else echo 'no alerts/*.yml to check'; fi && \
+	if (($${#tests[@]})); then promtool test rules "$${tests[@]}"; fi
