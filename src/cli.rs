@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use clap::{Arg, ArgAction, ArgMatches, Command, builder::PossibleValuesParser, value_parser};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command,
+    builder::PossibleValuesParser,
+    error::{ContextKind, ContextValue},
+    value_parser,
+};
 
 use crate::config::{
     Sources,
@@ -42,7 +47,7 @@ pub fn parse(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Invocation, clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
+    let matches = command().try_get_matches_from(arguments).map_err(without_urls)?;
     let (action, matches) = match matches.subcommand() {
         Some(("groups", matches)) => {
             let json = matches
@@ -84,6 +89,30 @@ pub fn parse(
 
 const CONFIG_FILE: &str = "config.file";
 
+/// An argument that nobody expected may be a URL with a password: it is not repeated.
+fn without_urls(mut error: clap::Error) -> clap::Error {
+    for kind in [
+        ContextKind::InvalidArg,
+        ContextKind::InvalidSubcommand,
+        ContextKind::InvalidValue,
+    ] {
+        if matches!(error.get(kind), Some(ContextValue::String(text)) if text.contains(['@', '/'])) {
+            error.insert(kind, ContextValue::String("…".into()));
+        }
+    }
+    error
+}
+
+/// Shortest time between two looks of `groups --watch`: it must not become a loop without a pause.
+const SHORTEST_WATCH: Duration = Duration::from_millis(100);
+
+fn watch_interval(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|interval| *interval >= SHORTEST_WATCH)
+        .ok_or_else(|| "expected a duration of at least 100ms, as 500ms, 5s or 1m".to_owned())
+}
+
 fn given(matches: &ArgMatches) -> BTreeMap<String, Vec<String>> {
     let flags = SETTINGS.iter().filter_map(|setting| setting.flag);
     flags
@@ -120,7 +149,7 @@ pub fn command() -> Command {
                 .value_name("INTERVAL")
                 .num_args(0..=1)
                 .default_missing_value("2s")
-                .value_parser(humantime::parse_duration)
+                .value_parser(watch_interval)
                 .help("Print again at every interval (2s by default), until interrupted"),
         )
         .args(flags(|setting| setting.path.starts_with("redis[]")))

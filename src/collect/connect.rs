@@ -166,6 +166,9 @@ fn client(server: &RedisServer) -> Result<Client, Fault> {
             .read()
             .map_err(|error| Fault::new(FaultKind::Auth, error.to_string()))?;
         settings = settings.set_password(password.expose_secret());
+    } else if server.username.is_some() {
+        // Without a password the crate would send no AUTH, and go on as the default user.
+        settings = settings.set_password("");
     }
     let address = ConnectionAddr::Tcp(server.address.host.clone(), server.address.port);
     let info = address

@@ -71,19 +71,12 @@ pub struct GroupInfo {
 pub fn stream(reply: &Value) -> Result<StreamInfo, Unexpected> {
     let fields = Fields::of(reply)?;
     let length = fields.count("length")?;
-    let first = fields
-        .get("first-entry")
-        .map(|entry| entry_id("first-entry", entry))
-        .transpose()?;
-    let last = fields
-        .get("last-entry")
-        .map(|entry| entry_id("last-entry", entry))
-        .transpose()?;
-    let ends = match (length, first, last) {
-        (0, ..) => None,
-        (_, None, _) => return Err(Unexpected::Missing("first-entry")),
-        (_, _, None) => return Err(Unexpected::Missing("last-entry")),
-        (_, Some(first), Some(last)) => Some((first, last)),
+    // What stands for the entries of an empty stream differs between servers.
+    let ends = if length == 0 {
+        None
+    } else {
+        let end = |field| entry_id(field, fields.required(field)?);
+        Some((end("first-entry")?, end("last-entry")?))
     };
     Ok(StreamInfo {
         length,

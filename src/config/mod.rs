@@ -176,7 +176,7 @@ impl Filter {
 }
 
 /// What flags and variables say.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Sources {
     /// Values of flags, by flag name without dashes.
     pub flags: BTreeMap<String, Vec<String>>,
@@ -184,6 +184,17 @@ pub struct Sources {
     pub variables: BTreeMap<String, String>,
     /// The configuration file, where one is named.
     pub file: Option<PathBuf>,
+}
+
+/// The names only: any value may be or hold a secret.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("flags", &self.flags.keys())
+            .field("variables", &self.variables.keys())
+            .field("file", &self.file)
+            .finish()
+    }
 }
 
 impl Sources {
@@ -266,6 +277,11 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     if problems.is_empty() {
         Ok(config)
     } else {
+        // As they stand in the file, after those of flags and variables.
+        problems.sort_by_key(|problem| match problem.place {
+            Place::File(_, line, column) => (line, column),
+            _ => (0, 0),
+        });
         Err(ConfigError(problems))
     }
 }

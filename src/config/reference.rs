@@ -34,6 +34,48 @@ pub fn markdown() -> String {
     text
 }
 
+/// A file with every setting that can stand beside the others.
+#[must_use]
+pub fn example() -> String {
+    let mut text = String::new();
+    let mut parents: Vec<&str> = Vec::new();
+    for setting in SETTINGS.iter().filter(|setting| !setting.example.is_empty()) {
+        let (above, key) = setting.path.rsplit_once('.').unwrap_or(("", setting.path));
+        let keys: Vec<_> = above.split('.').filter(|key| !key.is_empty()).collect();
+        let shared = keys.iter().zip(&parents).take_while(|(a, b)| a == b).count();
+        for (depth, parent) in keys.iter().enumerate().skip(shared) {
+            let _ = writeln!(
+                text,
+                "{}{}:",
+                indent(&keys[..depth]),
+                parent.trim_end_matches("[]")
+            );
+        }
+        let value = match setting.kind {
+            Kind::List => format!("[\"{}\"]", setting.example),
+            _ => setting.example.to_owned(),
+        };
+        let opens_item = shared < keys.len() && keys.last().is_some_and(|key| key.ends_with("[]"));
+        let before = if opens_item {
+            // The first key of a list's item carries its dash.
+            format!("{}  - ", indent(&keys[..keys.len() - 1]))
+        } else {
+            indent(&keys)
+        };
+        let _ = writeln!(text, "{before}{key}: {value}");
+        parents = keys;
+    }
+    text
+}
+
+/// Two spaces for each mapping above, and two for the dash of each list.
+fn indent(above: &[&str]) -> String {
+    above
+        .iter()
+        .map(|key| if key.ends_with("[]") { "    " } else { "  " })
+        .collect()
+}
+
 /// The type and range of a setting in words.
 #[must_use]
 pub fn kind(kind: Kind) -> String {
@@ -105,7 +147,10 @@ fn value(setting: &Setting) -> Value {
         Kind::Bool => json!({"type": "boolean"}),
         Kind::Count(min, max) => json!({"type": "integer", "minimum": min, "maximum": max}),
         Kind::Choice(words) => json!({"enum": words}),
-        Kind::List => json!({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+        Kind::List => {
+            let least = u8::from(setting.default.is_some());
+            json!({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": least}]})
+        }
     };
     schema["description"] = json!(setting.help);
     if let Some(default) = setting.default {

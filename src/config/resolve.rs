@@ -112,16 +112,15 @@ pub fn resolve(
     }
     for setting in SETTINGS {
         let of_server = setting.path.starts_with(SERVER);
-        let given = sources.given(setting);
-        if let (true, true, Some(node)) = (of_server, listed, &given) {
+        let mut given = sources.given(setting);
+        if let Some(node) = given.take_if(|_| of_server && listed) {
             let message =
                 "cannot be combined with the redis list of the configuration file: set it there".to_owned();
             problems.push(Problem {
-                place: node.place.clone(),
+                place: node.place,
                 path: setting.path.replace("[]", ""),
                 message,
             });
-            continue;
         }
         let fallback = if listed { None } else { sources.fallback(setting) };
         let default = setting.default.map(|text| Node {
@@ -212,35 +211,66 @@ fn read(section: &mut Section, path: &str, place: &Place, node: &Node, problems:
     }
 }
 
-/// The setting, or mapping of settings, whose name is closest to a misspelled one.
+/// The setting, or mapping of settings, whose name is closest to a misspelled one: at most one letter in three is wrong.
 fn nearest(path: &str) -> Option<&'static str> {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    let most = key.len().div_ceil(3).min(3);
     let candidates = SETTINGS.iter().flat_map(|setting| {
         let parent = setting.path.rsplit_once('.').map(|(parent, _)| parent);
         parent.into_iter().chain([setting.path])
     });
     candidates
         .map(|known| (strsim::damerau_levenshtein(known, path), known))
-        .filter(|(distance, _)| *distance <= 3)
+        .filter(|(distance, _)| *distance <= most && *distance < key.len())
         .min()
         .map(|(_, known)| known.strip_prefix(SERVER).unwrap_or(known))
 }
 
 fn insert(section: &mut Section, setting: &'static Setting, node: &Node, problems: &mut Vec<Problem>) {
-    match typed(setting.kind, node) {
-        Ok(value) => {
-            _ = section.values.insert(
-                setting.path,
-                Checked {
-                    place: node.place.clone(),
-                    value,
-                },
-            )
+    let value = match (setting.kind, &node.value) {
+        (Kind::List, Value::List(items)) => Some(Typed::List(list(section, setting, node, items, problems))),
+        (kind, _) => typed(kind, node),
+    };
+    match value {
+        Some(value) => {
+            let place = node.place.clone();
+            section.values.insert(setting.path, Checked { place, value });
         }
-        Err((place, message)) => problems.push(section.problem_at(place, setting.path, message)),
+        None => problems.push(section.problem_at(
+            node.place.clone(),
+            setting.path,
+            expected(setting.kind, &node.value),
+        )),
     }
 }
 
-fn typed(kind: Kind, node: &Node) -> Result<Typed, (Place, String)> {
+/// The items of a list that are strings; each of the others is a problem of its own.
+fn list(
+    section: &Section,
+    setting: &Setting,
+    node: &Node,
+    items: &[Node],
+    problems: &mut Vec<Problem>,
+) -> Vec<(Place, String)> {
+    if items.is_empty() && setting.default.is_some() {
+        let message = "the list is empty: name at least one, or leave it out";
+        problems.push(section.problem_at(node.place.clone(), setting.path, message));
+    }
+    let mut texts = Vec::new();
+    for item in items {
+        match &item.value {
+            Value::Text(text) => texts.push((item.place.clone(), text.clone())),
+            other => {
+                let message = expected(Kind::Text, other);
+                problems.push(section.problem_at(item.place.clone(), setting.path, message));
+            }
+        }
+    }
+    texts
+}
+
+/// What was expected of a setting, and what was found. Never quotes a secret.
+fn expected(kind: Kind, found: &Value) -> String {
     let expected = match kind {
         Kind::Text | Kind::Secret => "a string".to_owned(),
         Kind::Bool => "true or false".to_owned(),
@@ -256,28 +286,24 @@ fn typed(kind: Kind, node: &Node) -> Result<Typed, (Place, String)> {
         Kind::Choice(words) => format!("one of {}", words.join(", ")),
         Kind::List => "a list of strings".to_owned(),
     };
-    let wrong = |node: &Node| {
-        let mend = if matches!(
-            node.value,
-            Value::Int(_) | Value::Bool(_) | Value::Float | Value::Null
-        ) && matches!(kind, Kind::Text | Kind::Secret | Kind::List)
-        {
-            " (put it in quotes)"
-        } else {
-            ""
-        };
-        let found = match (&node.value, kind) {
-            (_, Kind::Secret) => node.value.type_name().to_owned(),
-            (Value::Text(text) | Value::Raw(text), _) => format!("{text:?}"),
-            (Value::Int(number), _) => number.to_string(),
-            (other, _) => other.type_name().to_owned(),
-        };
-        (
-            node.place.clone(),
-            format!("expected {expected}, found {found}{mend}"),
-        )
+    let mend = if matches!(found, Value::Int(_) | Value::Bool(_) | Value::Float)
+        && matches!(kind, Kind::Text | Kind::Secret | Kind::List)
+    {
+        " (put it in quotes)"
+    } else {
+        ""
     };
-    let typed = match (kind, &node.value) {
+    let found = match (found, kind) {
+        (_, Kind::Secret) => found.type_name().to_owned(),
+        (Value::Text(text) | Value::Raw(text), _) => format!("{text:?}"),
+        (Value::Int(number), _) => number.to_string(),
+        (other, _) => other.type_name().to_owned(),
+    };
+    format!("expected {expected}, found {found}{mend}")
+}
+
+fn typed(kind: Kind, node: &Node) -> Option<Typed> {
+    match (kind, &node.value) {
         (Kind::Text | Kind::Secret, Value::Text(text) | Value::Raw(text)) => Some(Typed::Text(text.clone())),
         (Kind::Choice(words), Value::Text(text) | Value::Raw(text)) => {
             words.contains(&text.as_str()).then(|| Typed::Text(text.clone()))
@@ -303,16 +329,8 @@ fn typed(kind: Kind, node: &Node) -> Result<Typed, (Place, String)> {
             Some(Typed::List(items.collect()))
         }
         (Kind::List, Value::Text(text)) => Some(Typed::List(vec![(node.place.clone(), text.clone())])),
-        (Kind::List, Value::List(items)) => {
-            let texts = items.iter().map(|item| match &item.value {
-                Value::Text(text) => Ok((item.place.clone(), text.clone())),
-                _ => Err(wrong(item)),
-            });
-            Some(Typed::List(texts.collect::<Result<_, _>>()?))
-        }
         _ => None,
-    };
-    typed.ok_or_else(|| wrong(node))
+    }
 }
 
 fn wrong_type(place: &Place, path: &str, expected: &str, found: &Value) -> Problem {

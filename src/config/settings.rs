@@ -78,7 +78,7 @@ pub static SETTINGS: &[Setting] = &[
         flag: Some("poll.stale-after"),
         fallback: None,
         example: "3",
-        help: "Number of poll intervals after which a measurement is stale. A stale one is not shown: redis_up is 0 and the server has no other series.",
+        help: "Number of poll intervals after which a measurement is stale. A stale one is not shown: redis_up is 0 and the server has no other redis_ series.",
     },
     Setting {
         path: "web.listen_address",

@@ -19,7 +19,8 @@ const TAKEN_PATHS: &[&str] = &["/", "/-/healthy", "/-/ready", "/healthz", "/read
 pub(super) fn config(globals: &Section, servers: &[Section], problems: &mut Vec<Problem>) -> Config {
     let poll_interval = globals.duration("poll.interval");
     let telemetry_path = globals.text("web.telemetry_path").unwrap_or_default();
-    if !telemetry_path.starts_with('/') || telemetry_path.contains(['?', '#', '{', '}', ' ']) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+    if !telemetry_path.starts_with('/') || !telemetry_path.chars().all(plain) {
         let message = format!("expected a path like /metrics, found {telemetry_path:?}");
         problems.push(globals.problem("web.telemetry_path", message));
     } else if TAKEN_PATHS.contains(&telemetry_path.as_str()) || telemetry_path.starts_with("/api/") {
@@ -42,12 +43,21 @@ pub(super) fn config(globals: &Section, servers: &[Section], problems: &mut Vec<
         },
         servers: servers.iter().map(|section| server(section, problems)).collect(),
     };
-    for (index, server) in config.servers.iter().enumerate() {
-        if config.servers[..index]
-            .iter()
-            .any(|other| other.name == server.name)
-        {
-            let section = &servers[index];
+    // What is wrong already has no name to compare: neither given, nor made of a URL.
+    let is_wrong = |path: &str| problems.iter().any(|problem| problem.path == path);
+    let is_sound = |section: &Section| {
+        let prefix = &section.prefix;
+        !is_wrong(prefix.trim_end_matches('.'))
+            && !is_wrong(&format!("{prefix}name"))
+            && (section.get("redis[].name").is_some() || !is_wrong(&format!("{prefix}url")))
+    };
+    let named: Vec<_> = servers
+        .iter()
+        .zip(&config.servers)
+        .filter(|(section, _)| is_sound(section))
+        .collect();
+    for (index, (section, server)) in named.iter().enumerate() {
+        if named[..index].iter().any(|(_, other)| other.name == server.name) {
             let place = section.get("redis[].name").map(|name| name.place.clone());
             let place = place.or_else(|| section.place.clone()).unwrap_or(Place::Default);
             let message = format!(
@@ -184,6 +194,9 @@ impl Default for UrlParts {
 /// Messages never quote the URL: it may hold a password.
 fn parse_url(text: &str) -> Result<UrlParts, String> {
     const FORM: &str = "expected redis://[username[:password]@]host[:port][/database] or host:port";
+    if text.contains('#') {
+        return Err("has a \"#\": in a password write it as %23".into());
+    }
     let with_scheme = if text.contains("://") {
         text.to_owned()
     } else {
@@ -194,7 +207,7 @@ fn parse_url(text: &str) -> Result<UrlParts, String> {
         return Err(format!("the scheme {}:// is not supported: {FORM}", url.scheme()));
     }
     let decode = |text: &str| -> Result<String, String> {
-        let encoded = text.replace('+', "%2B");
+        let encoded = text.replace('+', "%2B").replace('&', "%26");
         let decoded = url::form_urlencoded::parse(format!("v={encoded}").as_bytes())
             .next()
             .map(|(_, v)| v.into_owned());
@@ -222,9 +235,6 @@ fn parse_url(text: &str) -> Result<UrlParts, String> {
             ("protocol", "resp3") => Protocol::Resp3,
             _ => return Err("the only parameter is protocol, resp2 or resp3".into()),
         };
-    }
-    if url.fragment().is_some() {
-        return Err("has a \"#\": in a password write it as %23".into());
     }
     Ok(UrlParts {
         address: Address {

@@ -16,6 +16,9 @@ pub mod prometheus;
 pub mod report;
 pub mod table;
 
+#[cfg(test)]
+mod test_support;
+
 /// What the handlers share.
 #[derive(Clone, Debug)]
 pub struct App {

@@ -102,7 +102,7 @@ fn groups(report: &Report<'_>) -> Markup {
                     tr {
                         td.name { (redis) @if stream.db > 0 { " db" (stream.db) } }
                         td.name { (stream.stream) }
-                        td.name { (group.group) @if let Some(error) = stream.error { br; span.bad { (error) } } }
+                        td.name { (group.group) @if let Some(error) = group.error { br; span.bad { (error) } } }
                         td.n { (number(group.backlog)) }
                         @if group.lag_lower_bound == group.lag_upper_bound {
                             td.n { (group.lag) }
@@ -167,3 +167,7 @@ fn seconds(value: Option<f64>) -> String {
         Some(seconds) => format!("{:.0} h", seconds / 3600.0),
     }
 }
+
+#[cfg(test)]
+#[path = "page_tests.rs"]
+mod tests;

@@ -47,7 +47,7 @@ pub struct StreamReport<'a> {
     pub name: &'a Name,
     /// Whether it exists; null where that could not be read.
     pub exists: Option<bool>,
-    /// What could not be read, and why.
+    /// What could not be read of the stream or of one of its groups, and why.
     pub error: Option<&'a str>,
     /// Entries in the stream.
     pub length: Option<u64>,
@@ -83,6 +83,8 @@ pub struct GroupReport<'a> {
     pub last_delivered_id: String,
     /// Time since the pending entry with the lowest ID was last delivered, in seconds.
     pub oldest_pending_idle_seconds: Option<f64>,
+    /// What could not be read of this group, and why.
+    pub error: Option<&'a str>,
 }
 
 /// What the snapshot says at `now`, in its order.
@@ -142,5 +144,6 @@ fn group_report(group: &Group) -> GroupReport<'_> {
         consumers: group.consumer_count,
         last_delivered_id: group.last_delivered_id.to_string(),
         oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
+        error: group.faults().next().map(|fault| fault.message.as_str()),
     }
 }

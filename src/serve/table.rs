@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use super::report::{GroupReport, Report, StreamReport};
+use crate::model::name::Name;
 
 const HEADINGS: [&str; 10] = [
     "REDIS",
@@ -78,7 +79,8 @@ fn group_cells(group: &GroupReport<'_>) -> [String; 7] {
 
 fn no_groups(stream: &StreamReport<'_>) -> [String; 7] {
     let note = match (stream.error, stream.exists) {
-        (Some(error), _) => format!("({error})"),
+        // Redis quotes names in some of its errors: they are shown as names are.
+        (Some(error), _) => format!("({})", Name::from(error)),
         (None, Some(false)) => "(no such stream)".to_owned(),
         _ => "(no groups)".to_owned(),
     };
@@ -117,3 +119,7 @@ fn align(rows: &[[String; 10]]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
