@@ -1,0 +1,6 @@
+//! What is measured on a real Redis, against what that Redis says itself.
+
+mod agreement;
+mod cost;
+mod scope;
+mod series;

@@ -1,0 +1,202 @@
+//! Redis is not there, goes away, hangs, loads or refuses: the exporter lives on, says so, and comes back by itself.
+
+use crate::support::{
+    exporter::Streamgauge,
+    redis::{RedisServer, free_port},
+    samples::Samples,
+    tool::needs,
+    wait,
+};
+
+const LAG: &str = r#"redis_stream_group_lag{stream="orders",group="workers"}"#;
+
+fn fill(redis: &RedisServer) {
+    redis.add("orders", 3);
+    redis.run(&["XGROUP CREATE orders workers 0"]);
+}
+
+/// Everything about Redis but redis_up.
+fn measured(metrics: &Samples) -> Vec<&str> {
+    let names = metrics.0.iter().map(|sample| sample.name.as_str());
+    names
+        .filter(|name| name.starts_with("redis_") && *name != "redis_up")
+        .collect()
+}
+
+#[track_caller]
+fn until_stale(gauge: &Streamgauge) -> Samples {
+    wait::until("the measurement to be stale", || {
+        let metrics = gauge.metrics();
+        match (metrics.value("redis_up"), &measured(&metrics)[..]) {
+            (Some(0.0), []) => Ok(metrics),
+            other => Err(format!("{other:?}")),
+        }
+    })
+}
+
+/// Stale after 3 intervals, as by default.
+const STALE: [&str; 6] = [
+    "--poll.interval",
+    "200ms",
+    "--poll.stale-after",
+    "3",
+    "--redis.timeout",
+    "500ms",
+];
+
+#[test]
+fn absent_at_the_start() {
+    needs!("redis-server");
+    let port = free_port();
+    let gauge = Streamgauge::of(&format!("redis://127.0.0.1:{port}"), &[]);
+    let metrics = gauge.metrics();
+    metrics.check(&[("redis_up", Some(0.0))]);
+    assert_eq!(measured(&metrics), Vec::<&str>::new());
+    assert!(metrics.value(r#"streamgauge_poll_errors_total{kind="connect"}"#) >= Some(1.0));
+    let server = &gauge.groups()["servers"][0];
+    assert_eq!(server["up"], false);
+    assert!(
+        server["error"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("127.0.0.1:{port}")),
+        "{server}"
+    );
+
+    let redis = RedisServer::on(port, &[]);
+    fill(&redis);
+    gauge.until(LAG, Some(3.0)).check(&[("redis_up", Some(1.0))]);
+}
+
+#[test]
+fn killed_and_started_again() {
+    needs!("redis-server");
+    let mut redis = RedisServer::start();
+    fill(&redis);
+    let gauge = Streamgauge::of(&redis.url(), &STALE);
+    gauge.until(LAG, Some(3.0));
+    redis.kill();
+    let metrics = until_stale(&gauge);
+    // What the exporter knows of itself is still there, and so is when it last saw Redis.
+    for name in [
+        "streamgauge_build_info",
+        "process_resident_memory_bytes",
+        "streamgauge_poll_last_success_timestamp_seconds",
+    ] {
+        assert_eq!(metrics.all(name).len(), 1, "{name}");
+    }
+    redis.restart(&[]);
+    redis.add("orders", 1);
+    redis.run(&["XGROUP CREATE orders workers 0"]);
+    gauge.until(LAG, Some(1.0)).check(&[("redis_up", Some(1.0))]);
+    assert_eq!(gauge.logged("redis is up").len(), 2);
+}
+
+#[test]
+fn hanging() {
+    needs!("redis-server");
+    let redis = RedisServer::start();
+    fill(&redis);
+    let gauge = Streamgauge::of(&redis.url(), &STALE);
+    gauge.until(LAG, Some(3.0));
+    redis.pause();
+    until_stale(&gauge);
+    // The process is well, and Redis's hanging is its news.
+    assert_eq!(gauge.get("/healthz", &[]).status, 200);
+    assert_eq!(gauge.get("/readyz", &[]).status, 200);
+    assert_eq!(gauge.get("/", &[]).status, 200);
+    wait::until("a timeout to be counted", || {
+        let timeouts = gauge
+            .metrics()
+            .value(r#"streamgauge_poll_errors_total{kind="timeout"}"#);
+        if timeouts >= Some(1.0) {
+            Ok(())
+        } else {
+            Err(format!("{timeouts:?}"))
+        }
+    });
+    redis.resume();
+    gauge.until(LAG, Some(3.0)).check(&[("redis_up", Some(1.0))]);
+}
+
+#[test]
+fn loading_its_data() {
+    needs!("redis-server");
+    if RedisServer::start().version() < (7, 0) {
+        return; // It cannot be told to load slowly; that LOADING is understood is tested apart.
+    }
+    // While it loads, Redis looks at its connections once for every KB of the file: one for each of these keys.
+    let mut redis = RedisServer::with(&["--rdbcompression", "no"]);
+    fill(&redis);
+    redis.ask::<()>(&[
+        "EVAL",
+        "for i = 1, 1000 do redis.call('SET', i, string.rep('x', 1000)) end",
+        "0",
+    ]);
+    redis.run(&["SAVE"]);
+    let gauge = Streamgauge::of(&redis.url(), &[]);
+    gauge.until(LAG, Some(3.0));
+    redis.restart(&[
+        "--key-load-delay",
+        "50000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ]);
+    wait::until("LOADING to be counted", || {
+        let metrics = gauge.metrics();
+        let loading = metrics.value(r#"streamgauge_poll_errors_total{kind="loading"}"#);
+        match metrics.value("redis_up") {
+            Some(0.0) if loading > Some(0.0) => Ok(()),
+            up => Err(format!("{up:?} {loading:?}")),
+        }
+    });
+    let error = gauge.groups()["servers"][0]["error"].clone();
+    assert!(error.as_str().unwrap().contains("LOADING"), "{error}");
+    redis.run(&["CONFIG SET key-load-delay 0"]);
+    gauge.until("redis_up", Some(1.0)).check(&[(LAG, Some(3.0))]);
+}
+
+#[test]
+fn wrong_password_then_the_right_one() {
+    needs!("redis-server");
+    let redis = RedisServer::with(&["--requirepass", "right-horse"]);
+    fill(&redis);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "wrong-horse\n").unwrap();
+    let gauge = Streamgauge::of(
+        &redis.url(),
+        &["--redis.password-file", file.path().to_str().unwrap()],
+    );
+    let metrics = gauge.metrics();
+    metrics.check(&[("redis_up", Some(0.0))]);
+    assert!(metrics.value(r#"streamgauge_poll_errors_total{kind="auth"}"#) >= Some(1.0));
+    // The file is read anew for every connection: a secret can be rotated.
+    std::fs::write(file.path(), "right-horse\n").unwrap();
+    gauge.until("redis_up", Some(1.0)).check(&[(LAG, Some(3.0))]);
+    let logged = gauge.logged("redis cannot be polled");
+    assert_eq!(logged.len(), 1, "{logged:?}");
+}
+
+/// A user that needs no password is still the user, and never the default one instead.
+#[test]
+fn a_user_without_a_password() {
+    needs!("redis-server");
+    let redis = RedisServer::start();
+    fill(&redis);
+    redis.run(&[
+        "ACL SETUSER open on nopass ~* +@all",
+        "ACL SETUSER closed on >secret ~* +@all",
+    ]);
+    for (user, up) in [("open", 1.0), ("closed", 0.0), ("nobody", 0.0)] {
+        let gauge = Streamgauge::of(&redis.url(), &["--redis.username", user]);
+        gauge.metrics().check(&[("redis_up", Some(up))]);
+        let clients: String = redis.ask(&["CLIENT", "LIST"]);
+        assert_eq!(
+            clients
+                .split_whitespace()
+                .any(|field| field == format!("user={user}")),
+            up == 1.0,
+            "{clients}"
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! The program against real servers. One binary, so that everything runs side by side.
+
+mod collect;
+mod demo;
+mod expose;
+mod faults;
+mod generated;
+mod house;
+mod lifecycle;
+mod prom;
+mod support;
+mod usage;

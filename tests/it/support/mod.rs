@@ -1,0 +1,14 @@
+//! What the tests stand on: real servers and the real program, each a process of its own, ended on drop.
+//!
+//! Nothing here sleeps and hopes: [`wait::until`] looks until a condition holds, and says what it last saw if it never does.
+
+pub mod exporter;
+pub mod fake;
+pub mod hostile;
+pub mod http;
+pub mod process;
+pub mod prometheus;
+pub mod redis;
+pub mod samples;
+pub mod tool;
+pub mod wait;
