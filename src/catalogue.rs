@@ -329,29 +329,20 @@ impl Metric {
             Read::Exporter(read) => return some(&Labels::default(), read(from.exporter)),
             Read::ExporterInfo(label, read) => {
                 return some(
-                    &Labels {
-                        extra: Some((label, read(from.exporter))),
-                        ..Labels::default()
-                    },
+                    &Labels { extra: Some((label, read(from.exporter))), ..Labels::default() },
                     Some(1.0),
                 );
             }
             _ => {}
         }
         for server in &from.snapshot.servers {
-            let labels = Labels {
-                redis: Some(&server.name),
-                ..Labels::default()
-            };
+            let labels = Labels { redis: Some(&server.name), ..Labels::default() };
             match &self.read {
                 Read::Server(read) => some(&labels, read(server, from.now))?,
                 Read::ServerFaults(read) => {
                     for kind in FaultKind::ALL {
                         some(
-                            &Labels {
-                                extra: Some(("kind", kind.label())),
-                                ..labels
-                            },
+                            &Labels { extra: Some(("kind", kind.label())), ..labels },
                             Some(read(server, *kind)),
                         )?;
                     }
@@ -374,11 +365,7 @@ fn stream_samples<E>(
     emit: &mut impl FnMut(&Labels<'_>, Option<f64>) -> Result<(), E>,
 ) -> Result<(), E> {
     for entry in &poll.streams {
-        let labels = Labels {
-            db: Some(entry.db),
-            stream: Some(&entry.name),
-            ..labels
-        };
+        let labels = Labels { db: Some(entry.db), stream: Some(&entry.name), ..labels };
         if let Read::Entry(read) = read {
             emit(&labels, read(entry))?;
             continue;
@@ -389,28 +376,15 @@ fn stream_samples<E>(
             continue;
         }
         for group in &stream.groups {
-            let labels = Labels {
-                group: Some(&group.name),
-                ..labels
-            };
+            let labels = Labels { group: Some(&group.name), ..labels };
             match read {
                 Read::Group(read) => emit(&labels, read(group, poll))?,
-                Read::GroupState(label, read) => emit(
-                    &Labels {
-                        extra: Some((label, read(group))),
-                        ..labels
-                    },
-                    Some(1.0),
-                )?,
+                Read::GroupState(label, read) => {
+                    emit(&Labels { extra: Some((label, read(group))), ..labels }, Some(1.0))?
+                }
                 Read::Consumer(read) => {
                     for consumer in group.consumers.iter().flatten().flatten() {
-                        emit(
-                            &Labels {
-                                consumer: Some(&consumer.name),
-                                ..labels
-                            },
-                            read(consumer),
-                        )?;
+                        emit(&Labels { consumer: Some(&consumer.name), ..labels }, read(consumer))?;
                     }
                 }
                 _ => {}
@@ -433,8 +407,7 @@ mod tests {
             let name = metric.name;
             assert!(names.insert(name), "{name} stands twice");
             assert!(
-                name.bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
                 "{name}"
             );
             assert_eq!(
@@ -446,10 +419,7 @@ mod tests {
                 let base = name.strip_suffix("_total").unwrap_or(name);
                 assert!(base.ends_with(unit.label()), "{name} does not carry its unit");
             }
-            assert!(
-                metric.help.ends_with('.') && !metric.help.contains(['\n', '\\']),
-                "{name}: help"
-            );
+            assert!(metric.help.ends_with('.') && !metric.help.contains(['\n', '\\']), "{name}: help");
         }
     }
 }

@@ -50,52 +50,27 @@ pub fn parse(
     let matches = command().try_get_matches_from(arguments).map_err(without_urls)?;
     let (action, matches) = match matches.subcommand() {
         Some(("groups", matches)) => {
-            let json = matches
-                .get_one::<String>("output")
-                .is_some_and(|output| output == "json");
-            (
-                Action::Groups {
-                    json,
-                    watch: matches.get_one("watch").copied(),
-                },
-                matches,
-            )
+            let json = matches.get_one::<String>("output").is_some_and(|output| output == "json");
+            (Action::Groups { json, watch: matches.get_one("watch").copied() }, matches)
         }
         Some(("demo", matches)) => (Action::Demo, matches),
         Some((_, matches)) => (Action::Serve, matches),
         None => (Action::Serve, &matches),
     };
     let variables: BTreeMap<_, _> = variables.into_iter().collect();
-    let flag = matches
-        .try_get_one::<PathBuf>(CONFIG_FILE)
-        .ok()
-        .flatten()
-        .cloned();
-    let variable = variables
-        .get("STREAMGAUGE_CONFIG_FILE")
-        .filter(|text| !text.is_empty())
-        .map(PathBuf::from);
+    let flag = matches.try_get_one::<PathBuf>(CONFIG_FILE).ok().flatten().cloned();
+    let variable =
+        variables.get("STREAMGAUGE_CONFIG_FILE").filter(|text| !text.is_empty()).map(PathBuf::from);
     // The demo has a Redis of its own: a file for another one is none of its business.
     let file = flag.or(variable.filter(|_| action != Action::Demo));
-    Ok(Invocation {
-        action,
-        sources: Sources {
-            flags: given(matches),
-            variables,
-            file,
-        },
-    })
+    Ok(Invocation { action, sources: Sources { flags: given(matches), variables, file } })
 }
 
 const CONFIG_FILE: &str = "config.file";
 
 /// An argument that nobody expected may be a URL with a password: it is not repeated.
 fn without_urls(mut error: clap::Error) -> clap::Error {
-    for kind in [
-        ContextKind::InvalidArg,
-        ContextKind::InvalidSubcommand,
-        ContextKind::InvalidValue,
-    ] {
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
         if matches!(error.get(kind), Some(ContextValue::String(text)) if text.contains(['@', '/'])) {
             error.insert(kind, ContextValue::String("…".into()));
         }
@@ -127,10 +102,8 @@ fn given(matches: &ArgMatches) -> BTreeMap<String, Vec<String>> {
 #[must_use]
 pub fn command() -> Command {
     let all = |_: &Setting| true;
-    let serve = Command::new("serve")
-        .about("Run the exporter (the default)")
-        .args(flags(all))
-        .arg(config_file());
+    let serve =
+        Command::new("serve").about("Run the exporter (the default)").args(flags(all)).arg(config_file());
     let groups = Command::new("groups")
         .about("Print the consumer groups once as a table; exit code 1 if a Redis cannot be read")
         .arg(
@@ -179,36 +152,18 @@ fn config_file() -> Arg {
 }
 
 fn flags(wanted: impl Fn(&Setting) -> bool) -> Vec<Arg> {
-    SETTINGS
-        .iter()
-        .filter(|setting| wanted(setting))
-        .filter_map(arg)
-        .collect()
+    SETTINGS.iter().filter(|setting| wanted(setting)).filter_map(arg).collect()
 }
 
 /// Values are checked with all the others, in `config`: clap would stop at the first. Only choices are its own.
 fn arg(setting: &'static Setting) -> Option<Arg> {
     let flag = setting.flag?;
-    let fallback = setting
-        .fallback
-        .map(|name| format!(", {name}"))
-        .unwrap_or_default();
-    let default = setting
-        .default
-        .map(|default| format!(" [default: {default}]"))
-        .unwrap_or_default();
+    let fallback = setting.fallback.map(|name| format!(", {name}")).unwrap_or_default();
+    let default = setting.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
     let arg = Arg::new(flag)
         .long(flag)
-        .help(format!(
-            "{}{default} [env: {}{fallback}]",
-            setting.help,
-            setting.variable()
-        ))
-        .action(if setting.kind == Kind::List {
-            ArgAction::Append
-        } else {
-            ArgAction::Set
-        });
+        .help(format!("{}{default} [env: {}{fallback}]", setting.help, setting.variable()))
+        .action(if setting.kind == Kind::List { ArgAction::Append } else { ArgAction::Set });
     Some(match setting.kind {
         Kind::Choice(words) => arg
             .value_name(words.join("|"))

@@ -89,20 +89,14 @@ impl Demo {
     /// The program is `redis-server` from `PATH`, or the one that `STREAMGAUGE_DEMO_REDIS_SERVER` names.
     pub async fn start() -> Result<Demo, DemoError> {
         let server = Server::start().await?;
-        workload::prepare(server.client())
-            .await
-            .map_err(DemoError::Workload)?;
+        workload::prepare(server.client()).await.map_err(DemoError::Workload)?;
 
         let cancel = CancellationToken::new();
         let tasks = TaskTracker::new();
         workload::spawn(server.client(), &tasks, &cancel);
         tasks.close();
 
-        Ok(Demo {
-            cancel: cancel.drop_guard(),
-            tasks,
-            server,
-        })
+        Ok(Demo { cancel: cancel.drop_guard(), tasks, server })
     }
 
     /// Port on 127.0.0.1 of the private Redis.
@@ -112,11 +106,7 @@ impl Demo {
 
     /// Ends the workload, then the server, then removes the directory; nothing is left behind.
     pub async fn stop(self) {
-        let Demo {
-            cancel,
-            tasks,
-            server,
-        } = self;
+        let Demo { cancel, tasks, server } = self;
         drop(cancel);
         tasks.wait().await;
         server.stop().await;

@@ -25,14 +25,11 @@ fn main() -> ExitCode {
     };
     // Little work, and never more than the machine has: a node with 64 cores needs no 64 threads.
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(1, &error),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(1, &error),
+        };
     let ended = match runtime.block_on(run::run(invocation.action, config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ RunError::Bind { .. }) => fail(USAGE, &error),

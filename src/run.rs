@@ -58,17 +58,13 @@ fn start_log(log: &Log) {
     let filter = Targets::new()
         .with_target("streamgauge", log.level)
         .with_default(tracing::Level::WARN.min(log.level));
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     let lines = if log.json {
         lines.json().flatten_event(true).boxed()
     } else {
         lines.with_ansi(io::stderr().is_terminal()).boxed()
     };
-    tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
-        .init();
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 
 /// Does what the command line asks for.
@@ -94,10 +90,7 @@ type Greeting = dyn Fn(&[String]);
 
 async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> Result<(), RunError> {
     let listeners = bind(&config.listen).await?;
-    let addresses = listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<Vec<_>, _>>()?;
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
     let stop_serving = CancellationToken::new();
     let stop_polling = CancellationToken::new();
 
@@ -109,39 +102,22 @@ async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> R
     }
     pollers.close();
 
-    let app = App {
-        snapshot,
-        draining: stop_serving.clone(),
-        telemetry_path: config.telemetry_path.into(),
-    };
+    let app = App { snapshot, draining: stop_serving.clone(), telemetry_path: config.telemetry_path.into() };
     let router = http::router(app);
     let servers = TaskTracker::new();
     for listener in listeners {
-        servers.spawn(http::serve(
-            listener,
-            router.clone(),
-            stop_serving.clone(),
-            DRAIN_DEADLINE,
-        ));
+        servers.spawn(http::serve(listener, router.clone(), stop_serving.clone(), DRAIN_DEADLINE));
     }
     servers.close();
     for address in &addresses {
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
     }
     if let Some(greet) = greeting {
-        greet(
-            &addresses
-                .iter()
-                .map(|address| format!("http://{}", reachable(*address)))
-                .collect::<Vec<_>>(),
-        );
+        greet(&addresses.iter().map(|address| format!("http://{}", reachable(*address))).collect::<Vec<_>>());
     }
 
     let signal = ends.next().await;
-    tracing::info!(
-        signal,
-        "ending: not ready from now on, answering what is under way"
-    );
+    tracing::info!(signal, "ending: not ready from now on, answering what is under way");
     stop_serving.cancel();
     tokio::select! {
         () = servers.wait() => {}
@@ -155,13 +131,9 @@ async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> R
 }
 
 fn empty_snapshot(config: &Config) -> Snapshot {
-    let servers = config
-        .servers
-        .iter()
-        .map(|server| Arc::new(Server::new(server.name.clone(), config.stale_after)));
-    Snapshot {
-        servers: servers.collect(),
-    }
+    let servers =
+        config.servers.iter().map(|server| Arc::new(Server::new(server.name.clone(), config.stale_after)));
+    Snapshot { servers: servers.collect() }
 }
 
 async fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, RunError> {
@@ -177,10 +149,7 @@ async fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, RunError>
                 bound => bound,
             },
         };
-        listeners.push(bound.map_err(|source| RunError::Bind {
-            address: address.clone(),
-            source,
-        })?);
+        listeners.push(bound.map_err(|source| RunError::Bind { address: address.clone(), source })?);
     }
     Ok(listeners)
 }
@@ -217,21 +186,15 @@ async fn groups(config: Config, json: bool, watch: Option<Duration>) -> Result<(
         };
         let mut out = io::stdout().lock();
         // Clear the screen and go to its corner, where it is one.
-        let clear = if watch.is_some() && out.is_terminal() {
-            "\x1b[2J\x1b[H"
-        } else {
-            ""
-        };
+        let clear = if watch.is_some() && out.is_terminal() { "\x1b[2J\x1b[H" } else { "" };
         match write!(out, "{clear}{text}").and_then(|()| out.flush()) {
             // A reader that has seen enough, as head, is no error.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             written => written?,
         }
         drop(out);
-        for (redis, error) in report
-            .servers
-            .iter()
-            .filter_map(|server| Some((&server.redis, server.error.as_ref()?)))
+        for (redis, error) in
+            report.servers.iter().filter_map(|server| Some((&server.redis, server.error.as_ref()?)))
         {
             eprintln!("streamgauge: {redis}: {error}");
         }
@@ -255,10 +218,7 @@ async fn demo(mut config: Config) -> Result<(), RunError> {
     };
     for server in &mut config.servers {
         server.name = "demo".into();
-        server.address = Address {
-            host: "127.0.0.1".into(),
-            port: demo.port(),
-        };
+        server.address = Address { host: "127.0.0.1".into(), port: demo.port() };
         (server.username, server.password, server.database) = (None, None, 0);
         server.streams = Pattern::parse("*").into_iter().collect();
     }

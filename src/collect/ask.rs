@@ -41,20 +41,10 @@ impl Ask<'_> {
                 pipeline.cmd("EXEC");
             }
             Ask::Consumers(key, group) => {
-                pipeline
-                    .cmd("XINFO")
-                    .arg("CONSUMERS")
-                    .arg(key.as_bytes())
-                    .arg(group.as_bytes());
+                pipeline.cmd("XINFO").arg("CONSUMERS").arg(key.as_bytes()).arg(group.as_bytes());
             }
             Ask::OldestPending(key, group) => {
-                pipeline
-                    .cmd("XPENDING")
-                    .arg(key.as_bytes())
-                    .arg(group.as_bytes())
-                    .arg("-")
-                    .arg("+")
-                    .arg(1);
+                pipeline.cmd("XPENDING").arg(key.as_bytes()).arg(group.as_bytes()).arg("-").arg("+").arg(1);
             }
         }
     }
@@ -74,10 +64,7 @@ impl Ask<'_> {
 /// # Errors
 /// The first error among MULTI, the two queued commands and EXEC: what EXEC says of an earlier error is only EXECABORT.
 pub fn stream_answer(replies: Vec<Value>) -> Result<StreamAnswer, Fault> {
-    for (reply, command) in replies
-        .iter()
-        .zip(["MULTI", "XINFO STREAM", "XINFO GROUPS", "EXEC"])
-    {
+    for (reply, command) in replies.iter().zip(["MULTI", "XINFO STREAM", "XINFO GROUPS", "EXEC"]) {
         if let Value::ServerError(reply) = reply {
             return Err(error::from_reply(reply).during(command));
         }
@@ -87,10 +74,7 @@ pub fn stream_answer(replies: Vec<Value>) -> Result<StreamAnswer, Fault> {
             stream: answer(&results[0], "XINFO STREAM", decode::stream)?,
             groups: answer(&results[1], "XINFO GROUPS", decode::groups)?,
         }),
-        _ => Err(Fault::new(
-            FaultKind::Unexpected,
-            "EXEC: expected an array of two replies",
-        )),
+        _ => Err(Fault::new(FaultKind::Unexpected, "EXEC: expected an array of two replies")),
     }
 }
 
@@ -111,9 +95,7 @@ pub fn oldest_pending_answer(replies: &[Value]) -> Result<Option<OldestPending>,
 }
 
 fn first(replies: &[Value]) -> Result<&Value, Fault> {
-    replies
-        .first()
-        .ok_or_else(|| Fault::new(FaultKind::Unexpected, "no reply"))
+    replies.first().ok_or_else(|| Fault::new(FaultKind::Unexpected, "no reply"))
 }
 
 fn answer<T>(

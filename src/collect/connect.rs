@@ -51,11 +51,7 @@ impl Link {
             Ok(opened) => opened.map_err(|error| handshake_fault(&error).during(&place))?,
             Err(_) => return Err(no_answer(server.timeout).during(&place)),
         };
-        let mut link = Link {
-            connection,
-            version: "unknown".into(),
-            commands: 0,
-        };
+        let mut link = Link { connection, version: "unknown".into(), commands: 0 };
         link.greet().await.map_err(|fault| fault.during(&place))?;
         Ok(link)
     }
@@ -117,11 +113,7 @@ impl Link {
             batch.iter().for_each(|ask| ask.push(&mut pipeline));
             let count = batch.iter().map(Ask::replies).sum();
             let mut replies = self.request(&pipeline, count).await?.into_iter();
-            answers.extend(
-                batch
-                    .iter()
-                    .map(|ask| replies.by_ref().take(ask.replies()).collect::<Vec<_>>()),
-            );
+            answers.extend(batch.iter().map(|ask| replies.by_ref().take(ask.replies()).collect::<Vec<_>>()));
         }
         Ok(answers)
     }
@@ -162,27 +154,19 @@ fn client(server: &RedisServer) -> Result<Client, Fault> {
         settings = settings.set_username(username);
     }
     if let Some(password) = &server.password {
-        let password = password
-            .read()
-            .map_err(|error| Fault::new(FaultKind::Auth, error.to_string()))?;
+        let password = password.read().map_err(|error| Fault::new(FaultKind::Auth, error.to_string()))?;
         settings = settings.set_password(password.expose_secret());
     } else if server.username.is_some() {
         // Without a password the crate would send no AUTH, and go on as the default user.
         settings = settings.set_password("");
     }
     let address = ConnectionAddr::Tcp(server.address.host.clone(), server.address.port);
-    let info = address
-        .into_connection_info()
-        .map_err(unusable)?
-        .set_redis_settings(settings);
+    let info = address.into_connection_info().map_err(unusable)?.set_redis_settings(settings);
     Client::open(info).map_err(unusable)
 }
 
 fn no_answer(timeout: Duration) -> Fault {
-    Fault::new(
-        FaultKind::Timeout,
-        format!("no answer within {}", humantime::format_duration(timeout)),
-    )
+    Fault::new(FaultKind::Timeout, format!("no answer within {}", humantime::format_duration(timeout)))
 }
 
 /// What is not about credentials or time is about the connection.

@@ -155,9 +155,7 @@ pub fn oldest_pending(reply: &Value) -> Result<Option<OldestPending>, Unexpected
     Ok(Some(OldestPending {
         id: id("XPENDING", entry_id)?,
         idle: Duration::from_millis(integer(idle).ok_or(SHAPE)?.try_into().unwrap_or(0)),
-        deliveries: integer(deliveries)
-            .and_then(|n| u64::try_from(n).ok())
-            .ok_or(SHAPE)?,
+        deliveries: integer(deliveries).and_then(|n| u64::try_from(n).ok()).ok_or(SHAPE)?,
     }))
 }
 
@@ -171,9 +169,7 @@ pub fn time(reply: &Value) -> Result<UnixMicros, Unexpected> {
         return Err(SHAPE);
     };
     let part = |value| integer(value).and_then(|n| u64::try_from(n).ok()).ok_or(SHAPE);
-    let micros = part(seconds)?
-        .checked_mul(1_000_000)
-        .and_then(|s| s.checked_add(part(micros).ok()?));
+    let micros = part(seconds)?.checked_mul(1_000_000).and_then(|s| s.checked_add(part(micros).ok()?));
     micros.map(UnixMicros).ok_or(SHAPE)
 }
 
@@ -187,9 +183,7 @@ pub fn scan(reply: &Value) -> Result<(u64, Vec<Name>), Unexpected> {
         return Err(SHAPE);
     };
     // A cursor is an unsigned 64-bit number: it may exceed i64.
-    let cursor = bytes(cursor)
-        .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
-        .ok_or(SHAPE)?;
+    let cursor = bytes(cursor).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).ok_or(SHAPE)?;
     let keys = items("SCAN", keys)?
         .iter()
         .map(|key| bytes(key).map(Name::from).ok_or(SHAPE))
@@ -227,14 +221,8 @@ impl<'a> Fields<'a> {
     fn get(&self, field: &str) -> Option<&'a Value> {
         let is_field = |name: &Value| bytes(name) == Some(field.as_bytes());
         let value = match self {
-            Fields::Map(pairs) => pairs
-                .iter()
-                .find(|(name, _)| is_field(name))
-                .map(|(_, value)| value),
-            Fields::Flat(items) => items
-                .chunks_exact(2)
-                .find(|pair| is_field(&pair[0]))
-                .map(|pair| &pair[1]),
+            Fields::Map(pairs) => pairs.iter().find(|(name, _)| is_field(name)).map(|(_, value)| value),
+            Fields::Flat(items) => items.chunks_exact(2).find(|pair| is_field(&pair[0])).map(|pair| &pair[1]),
         };
         value.filter(|value| !matches!(value, Value::Nil))
     }
@@ -265,9 +253,7 @@ impl<'a> Fields<'a> {
     }
 
     fn name(&self, field: &'static str) -> Result<Name, Unexpected> {
-        bytes(self.required(field)?)
-            .map(Name::from)
-            .ok_or(Unexpected::Shape(field, "a string"))
+        bytes(self.required(field)?).map(Name::from).ok_or(Unexpected::Shape(field, "a string"))
     }
 }
 

@@ -37,11 +37,7 @@ fn reads_every_server_line_in_both_protocols() {
     for line in LINES {
         for wire in WIRES {
             let of = |pairs: Pairs| object(wire, &pairs);
-            assert_eq!(
-                stream(&of(stream_pairs(line))),
-                Ok(stream_info(line)),
-                "{line:?} {wire:?}"
-            );
+            assert_eq!(stream(&of(stream_pairs(line))), Ok(stream_info(line)), "{line:?} {wire:?}");
             assert_eq!(
                 groups(&list([of(group_pairs(line))])),
                 Ok(vec![group_info(line)]),
@@ -63,11 +59,7 @@ fn an_empty_stream_has_no_ends() {
     for none in [Value::Nil, list([])] {
         for wire in WIRES {
             let pairs = with(stream_pairs(Line::V7_0), "length", Value::Int(0));
-            let pairs = with(
-                with(pairs, "first-entry", none.clone()),
-                "last-entry",
-                none.clone(),
-            );
+            let pairs = with(with(pairs, "first-entry", none.clone()), "last-entry", none.clone());
             let info = stream(&object(wire, &pairs)).unwrap();
             assert_eq!((info.length, info.ends), (0, None), "{none:?} {wire:?}");
         }
@@ -84,11 +76,7 @@ fn ids_reach_to_the_end_of_their_range() {
     assert_eq!((info.last_generated_id, info.ends.unwrap().1), (max, max));
     let pairs = with(group_pairs(Line::V7_0), "last-delivered-id", huge);
     assert_eq!(one_group(&pairs).unwrap().last_delivered_id, max);
-    let beyond = with(
-        group_pairs(Line::V7_0),
-        "last-delivered-id",
-        text("18446744073709551616-0"),
-    );
+    let beyond = with(group_pairs(Line::V7_0), "last-delivered-id", text("18446744073709551616-0"));
     let expected = Unexpected::Shape("last-delivered-id", "a stream entry ID");
     assert_eq!(one_group(&beyond), Err(expected));
 }
@@ -109,10 +97,7 @@ fn times_of_consumers_are_never_negative() {
     assert_eq!(consumer("idle", Value::Int(-3)).idle, Duration::ZERO);
     assert_eq!(consumer("inactive", Value::Int(-1)).inactive, None);
     assert_eq!(consumer("inactive", Value::Int(0)).inactive, Some(Duration::ZERO));
-    assert_eq!(
-        consumer("idle", Value::Int(i64::MAX)).idle,
-        Duration::from_millis(i64::MAX as u64)
-    );
+    assert_eq!(consumer("idle", Value::Int(i64::MAX)).idle, Duration::from_millis(i64::MAX as u64));
 }
 
 #[test]
@@ -142,13 +127,7 @@ fn consumers_come_ordered_by_name() {
 
 #[test]
 fn a_missing_field_is_named() {
-    let required = [
-        "length",
-        "groups",
-        "last-generated-id",
-        "first-entry",
-        "last-entry",
-    ];
+    let required = ["length", "groups", "last-generated-id", "first-entry", "last-entry"];
     for field in required {
         let found = one_stream(&without(stream_pairs(Line::V8), field));
         assert_eq!(found, Err(Unexpected::Missing(field)));
@@ -164,20 +143,9 @@ fn a_missing_field_is_named() {
         let found = one_consumer(&without(consumer_pairs(Line::V8), field));
         assert_eq!(found, Err(Unexpected::Missing(field)));
     }
-    assert_eq!(
-        Unexpected::Missing("pending").to_string(),
-        "the reply has no field \"pending\""
-    );
-    for field in [
-        "radix-tree-keys",
-        "radix-tree-nodes",
-        "max-deleted-entry-id",
-        "entries-added",
-    ] {
-        assert!(
-            one_stream(&without(stream_pairs(Line::V8), field)).is_ok(),
-            "{field}"
-        );
+    assert_eq!(Unexpected::Missing("pending").to_string(), "the reply has no field \"pending\"");
+    for field in ["radix-tree-keys", "radix-tree-nodes", "max-deleted-entry-id", "entries-added"] {
+        assert!(one_stream(&without(stream_pairs(Line::V8), field)).is_ok(), "{field}");
     }
 }
 
@@ -222,23 +190,14 @@ fn a_wrong_type_is_named() {
         let found = one_consumer(&with(consumer_pairs(Line::V8), field, value));
         assert_eq!(found, Err(Unexpected::Shape(field, expected)));
     }
-    assert_eq!(
-        Unexpected::Shape("lag", INTEGER).to_string(),
-        "unexpected value of lag: expected an integer"
-    );
+    assert_eq!(Unexpected::Shape("lag", INTEGER).to_string(), "unexpected value of lag: expected an integer");
 }
 
 #[test]
 fn a_reply_that_is_no_object_is_refused() {
     let shape = Unexpected::Shape("the reply", "field names and values");
     let mut odd = vec![text("length")];
-    for reply in [
-        list(odd.clone()),
-        Value::Nil,
-        Value::Okay,
-        text("x"),
-        Value::Int(1),
-    ] {
+    for reply in [list(odd.clone()), Value::Nil, Value::Okay, text("x"), Value::Int(1)] {
         assert_eq!(stream(&reply).unwrap_err(), shape, "{reply:?}");
         assert_eq!(groups(&list([reply.clone()])).unwrap_err(), shape, "{reply:?}");
         assert_eq!(consumers(&list([reply])).unwrap_err(), shape);
@@ -247,36 +206,18 @@ fn a_reply_that_is_no_object_is_refused() {
     assert_eq!(stream(&list(odd)).unwrap_err(), shape);
     let reply = Value::Int(1);
     assert_eq!(groups(&reply), Err(Unexpected::Shape("XINFO GROUPS", "a list")));
-    assert_eq!(
-        consumers(&reply),
-        Err(Unexpected::Shape("XINFO CONSUMERS", "a list"))
-    );
+    assert_eq!(consumers(&reply), Err(Unexpected::Shape("XINFO CONSUMERS", "a list")));
 }
 
 #[test]
 fn oldest_pending_entry() {
     let reply = |id: &str, idle, deliveries| {
-        list([list([
-            text(id),
-            text("worker"),
-            Value::Int(idle),
-            Value::Int(deliveries),
-        ])])
+        list([list([text(id), text("worker"), Value::Int(idle), Value::Int(deliveries)])])
     };
-    let found = |id, idle, deliveries| OldestPending {
-        id,
-        idle: Duration::from_millis(idle),
-        deliveries,
-    };
+    let found = |id, idle, deliveries| OldestPending { id, idle: Duration::from_millis(idle), deliveries };
     assert_eq!(oldest_pending(&list([])), Ok(None));
-    assert_eq!(
-        oldest_pending(&reply("5-1", 250, 3)),
-        Ok(Some(found(StreamId::new(5, 1), 250, 3)))
-    );
-    assert_eq!(
-        oldest_pending(&reply("5-1", -250, 1)),
-        Ok(Some(found(StreamId::new(5, 1), 0, 1)))
-    );
+    assert_eq!(oldest_pending(&reply("5-1", 250, 3)), Ok(Some(found(StreamId::new(5, 1), 250, 3))));
+    assert_eq!(oldest_pending(&reply("5-1", -250, 1)), Ok(Some(found(StreamId::new(5, 1), 0, 1))));
     for bad in [
         Value::Nil,
         list([Value::Nil]),
@@ -285,10 +226,7 @@ fn oldest_pending_entry() {
         reply("5", 1, 1),
         reply("5-1", 1, -1),
     ] {
-        assert!(
-            matches!(oldest_pending(&bad), Err(Unexpected::Shape("XPENDING", _))),
-            "{bad:?}"
-        );
+        assert!(matches!(oldest_pending(&bad), Err(Unexpected::Shape("XPENDING", _))), "{bad:?}");
     }
 }
 
@@ -325,10 +263,7 @@ fn pages_of_a_scan() {
 #[test]
 fn fields_of_info() {
     let info = "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n";
-    let verbatim = Value::VerbatimString {
-        format: redis::VerbatimFormat::Text,
-        text: info.into(),
-    };
+    let verbatim = Value::VerbatimString { format: redis::VerbatimFormat::Text, text: info.into() };
     for reply in [text(info), verbatim] {
         assert_eq!(info_field(&reply, "redis_version").as_deref(), Some("7.0.15"));
         // The whole name, not its beginning.

@@ -55,10 +55,7 @@ impl Discovery {
     /// The names to measure: true for those that are configured by their name, which are shown even if they do not exist.
     pub fn streams(&self) -> Vec<(Name, bool)> {
         let names: BTreeSet<_> = self.exact.union(&self.known).collect();
-        names
-            .into_iter()
-            .map(|name| (name.clone(), self.exact.contains(name)))
-            .collect()
+        names.into_iter().map(|name| (name.clone(), self.exact.contains(name))).collect()
     }
 
     /// A stream that was found is gone.

@@ -23,10 +23,8 @@ pub fn from_reply(error: &ServerError) -> Fault {
     if error.code() == "ERR" && details.starts_with("no such key") {
         return Fault::new(FaultKind::Vanished, "no such key");
     }
-    let kind = CODES
-        .iter()
-        .find(|(code, _)| *code == error.code())
-        .map_or(FaultKind::Server, |(_, kind)| *kind);
+    let kind =
+        CODES.iter().find(|(code, _)| *code == error.code()).map_or(FaultKind::Server, |(_, kind)| *kind);
     Fault::new(kind, format!("{} {details}", error.code()).trim().to_owned())
 }
 
@@ -34,10 +32,9 @@ pub fn from_reply(error: &ServerError) -> Fault {
 #[must_use]
 pub fn from_transport(error: &RedisError) -> Fault {
     let kind = match error.code() {
-        Some(code) => CODES
-            .iter()
-            .find(|(known, _)| *known == code)
-            .map_or(FaultKind::Server, |(_, kind)| *kind),
+        Some(code) => {
+            CODES.iter().find(|(known, _)| *known == code).map_or(FaultKind::Server, |(_, kind)| *kind)
+        }
         None if error.is_timeout() => FaultKind::Timeout,
         None if error.kind() == ErrorKind::AuthenticationFailed => FaultKind::Auth,
         None if matches!(error.kind(), ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {

@@ -58,11 +58,7 @@ pub async fn poll(
         version: link.version.clone(),
         streams,
     };
-    Ok(Outcome {
-        poll,
-        discovery: discovered,
-        vanished,
-    })
+    Ok(Outcome { poll, discovery: discovered, vanished })
 }
 
 async fn ask_streams(
@@ -84,22 +80,14 @@ async fn ask_streams(
             }
             Err(fault) => Err(fault),
         };
-        streams.push(StreamEntry {
-            db: server.database,
-            name: name.clone(),
-            state,
-        });
+        streams.push(StreamEntry { db: server.database, name: name.clone(), state });
     }
     Ok(streams)
 }
 
 fn stream(answer: StreamAnswer, server: &RedisServer) -> Stream {
     let info = answer.stream;
-    let facts = StreamFacts {
-        length: info.length,
-        entries_added: info.entries_added,
-        ends: info.ends,
-    };
+    let facts = StreamFacts { length: info.length, entries_added: info.entries_added, ends: info.ends };
     let mut groups: Vec<_> = answer
         .groups
         .into_iter()
@@ -190,8 +178,6 @@ fn groups(streams: &[StreamEntry]) -> impl Iterator<Item = (&Name, &Group)> {
 }
 
 fn wall_clock() -> UnixMicros {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixMicros(since.as_micros().try_into().unwrap_or(u64::MAX))
 }

@@ -130,11 +130,7 @@ impl Poller {
                 tracing::warn!(redis, %stream, %reason, "stream cannot be read");
             }
         }
-        for stream in self
-            .failing
-            .keys()
-            .filter(|stream| !failing.contains_key(*stream))
-        {
+        for stream in self.failing.keys().filter(|stream| !failing.contains_key(*stream)) {
             tracing::info!(redis, %stream, "stream can be read again, or is gone");
         }
         self.failing = failing;
@@ -150,15 +146,9 @@ impl Poller {
     /// Sets how the latest poll ended and logs a change for the worse; true where it changed for the better.
     fn set_latest(&mut self, latest: Result<(), Fault>) -> bool {
         let reason = |latest: &Option<Result<(), Fault>>| {
-            latest
-                .as_ref()
-                .and_then(|l| l.as_ref().err())
-                .map(|f| f.message.clone())
+            latest.as_ref().and_then(|l| l.as_ref().err()).map(|f| f.message.clone())
         };
-        let (before, was_up) = (
-            reason(&self.server.latest),
-            matches!(self.server.latest, Some(Ok(()))),
-        );
+        let (before, was_up) = (reason(&self.server.latest), matches!(self.server.latest, Some(Ok(()))));
         self.server.latest = Some(latest);
         match reason(&self.server.latest) {
             Some(reason) if before.as_ref() != Some(&reason) => {

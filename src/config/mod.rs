@@ -100,11 +100,7 @@ impl fmt::Display for ListenAddress {
 }
 
 fn write_host_port(f: &mut fmt::Formatter<'_>, host: &str, port: u16) -> fmt::Result {
-    if host.contains(':') {
-        write!(f, "[{host}]:{port}")
-    } else {
-        write!(f, "{host}:{port}")
-    }
+    if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
 }
 
 /// Version of Redis's protocol.
@@ -148,10 +144,7 @@ impl Password {
                     .map(|t| t.strip_suffix('\r').unwrap_or(t))
                     .unwrap_or(&text)
                     .into()),
-                Err(source) => Err(PasswordError {
-                    path: path.clone(),
-                    source,
-                }),
+                Err(source) => Err(PasswordError { path: path.clone(), source }),
             },
         }
     }
@@ -200,28 +193,20 @@ impl fmt::Debug for Sources {
 impl Sources {
     /// What the flag of a setting says, else its variable.
     fn given(&self, setting: &Setting) -> Option<Node> {
-        let flag = setting
-            .flag
-            .and_then(|flag| Some((format!("--{flag}"), self.flags.get(flag)?.join(","))));
+        let flag = setting.flag.and_then(|flag| Some((format!("--{flag}"), self.flags.get(flag)?.join(","))));
         let (name, text) = flag.or_else(|| {
             let name = setting.variable();
             let text = self.variables.get(&name).filter(|text| !text.is_empty())?.clone();
             Some((name, text))
         })?;
-        Some(Node {
-            place: Place::Given(name),
-            value: Value::Raw(text),
-        })
+        Some(Node { place: Place::Given(name), value: Value::Raw(text) })
     }
 
     /// What another tool's variable says of a setting.
     fn fallback(&self, setting: &Setting) -> Option<Node> {
         let name = setting.fallback?;
         let text = self.variables.get(name).filter(|text| !text.is_empty())?;
-        Some(Node {
-            place: Place::Fallback(name),
-            value: Value::Raw(text.clone()),
-        })
+        Some(Node { place: Place::Fallback(name), value: Value::Raw(text.clone()) })
     }
 }
 
@@ -265,12 +250,8 @@ impl std::error::Error for ConfigError {}
 /// # Errors
 /// Every problem there is with what was written.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    let file = sources
-        .file
-        .as_deref()
-        .map(read_file)
-        .transpose()
-        .map_err(|problem| ConfigError(vec![problem]))?;
+    let file =
+        sources.file.as_deref().map(read_file).transpose().map_err(|problem| ConfigError(vec![problem]))?;
     let mut problems = Vec::new();
     let (globals, servers) = resolve::resolve(sources, file.as_ref(), &mut problems);
     let config = validate::config(&globals, &servers, &mut problems);
@@ -287,11 +268,7 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
 }
 
 fn read_file(path: &Path) -> Result<Node, Problem> {
-    let at = |place, message| Problem {
-        place,
-        path: String::new(),
-        message,
-    };
+    let at = |place, message| Problem { place, path: String::new(), message };
     let start = || Place::Given(path.display().to_string());
     let text = fs::read(path)
         .map_err(|error| at(start(), format!("cannot read the configuration file: {error}")))?;

@@ -11,16 +11,9 @@ use super::settings::{Kind, SETTINGS, Setting};
 pub fn markdown() -> String {
     let mut text = String::new();
     for setting in SETTINGS {
-        let flag = setting
-            .flag
-            .map_or("none".to_owned(), |flag| format!("`--{flag}`"));
-        let fallback = setting
-            .fallback
-            .map(|name| format!(", else `{name}`"))
-            .unwrap_or_default();
-        let default = setting
-            .default
-            .map_or("none".to_owned(), |default| format!("`{default}`"));
+        let flag = setting.flag.map_or("none".to_owned(), |flag| format!("`--{flag}`"));
+        let fallback = setting.fallback.map(|name| format!(", else `{name}`")).unwrap_or_default();
+        let default = setting.default.map_or("none".to_owned(), |default| format!("`{default}`"));
         // Writing to a String cannot fail.
         let _ = write!(
             text,
@@ -44,12 +37,7 @@ pub fn example() -> String {
         let keys: Vec<_> = above.split('.').filter(|key| !key.is_empty()).collect();
         let shared = keys.iter().zip(&parents).take_while(|(a, b)| a == b).count();
         for (depth, parent) in keys.iter().enumerate().skip(shared) {
-            let _ = writeln!(
-                text,
-                "{}{}:",
-                indent(&keys[..depth]),
-                parent.trim_end_matches("[]")
-            );
+            let _ = writeln!(text, "{}{}:", indent(&keys[..depth]), parent.trim_end_matches("[]"));
         }
         let value = match setting.kind {
             Kind::List => format!("[\"{}\"]", setting.example),
@@ -70,10 +58,7 @@ pub fn example() -> String {
 
 /// Two spaces for each mapping above, and two for the dash of each list.
 fn indent(above: &[&str]) -> String {
-    above
-        .iter()
-        .map(|key| if key.ends_with("[]") { "    " } else { "  " })
-        .collect()
+    above.iter().map(|key| if key.ends_with("[]") { "    " } else { "  " }).collect()
 }
 
 /// The type and range of a setting in words.
@@ -85,17 +70,9 @@ pub fn kind(kind: Kind) -> String {
         Kind::Bool => "`true` or `false`".into(),
         Kind::Count(min, max) => format!("whole number, {min} to {max}"),
         Kind::Duration(min, max) => {
-            format!(
-                "duration, {} to {}",
-                humantime::format_duration(min),
-                humantime::format_duration(max)
-            )
+            format!("duration, {} to {}", humantime::format_duration(min), humantime::format_duration(max))
         }
-        Kind::Choice(words) => words
-            .iter()
-            .map(|word| format!("`{word}`"))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::List => {
             "list of strings; comma separated in flag and variable, and the flag may be repeated".into()
         }
@@ -123,11 +100,7 @@ pub fn schema() -> Value {
         while let Some(key) = keys.next() {
             at = &mut at["properties"][key];
             if at.is_null() {
-                *at = if keys.peek().is_some() {
-                    object()
-                } else {
-                    value(setting)
-                };
+                *at = if keys.peek().is_some() { object() } else { value(setting) };
             }
         }
     }

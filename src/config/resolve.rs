@@ -55,19 +55,14 @@ impl Section {
     /// The value of a setting, where one was given or is the default.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&Checked> {
-        debug_assert!(
-            SETTINGS.iter().any(|setting| setting.path == path),
-            "{path} is no setting"
-        );
+        debug_assert!(SETTINGS.iter().any(|setting| setting.path == path), "{path} is no setting");
         self.values.get(path)
     }
 
     /// A problem with the value of a setting.
     #[must_use]
     pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
-        let place = self
-            .get(path)
-            .map_or(Place::Default, |checked| checked.place.clone());
+        let place = self.get(path).map_or(Place::Default, |checked| checked.place.clone());
         self.problem_at(place, path, message)
     }
 
@@ -75,11 +70,7 @@ impl Section {
     #[must_use]
     pub fn problem_at(&self, place: Place, path: &str, message: impl Into<String>) -> Problem {
         let key = path.strip_prefix(SERVER).unwrap_or(path);
-        Problem {
-            place,
-            path: format!("{}{key}", self.prefix),
-            message: message.into(),
-        }
+        Problem { place, path: format!("{}{key}", self.prefix), message: message.into() }
     }
 }
 
@@ -105,10 +96,7 @@ pub fn resolve(
     }
     let listed = !servers.is_empty();
     if !listed {
-        servers.push(Section {
-            prefix: "redis.".into(),
-            ..Section::default()
-        });
+        servers.push(Section { prefix: "redis.".into(), ..Section::default() });
     }
     for setting in SETTINGS {
         let of_server = setting.path.starts_with(SERVER);
@@ -116,22 +104,12 @@ pub fn resolve(
         if let Some(node) = given.take_if(|_| of_server && listed) {
             let message =
                 "cannot be combined with the redis list of the configuration file: set it there".to_owned();
-            problems.push(Problem {
-                place: node.place,
-                path: setting.path.replace("[]", ""),
-                message,
-            });
+            problems.push(Problem { place: node.place, path: setting.path.replace("[]", ""), message });
         }
         let fallback = if listed { None } else { sources.fallback(setting) };
-        let default = setting.default.map(|text| Node {
-            place: Place::Default,
-            value: Value::Raw(text.into()),
-        });
-        let sections = if of_server {
-            &mut servers[..]
-        } else {
-            std::slice::from_mut(&mut globals)
-        };
+        let default =
+            setting.default.map(|text| Node { place: Place::Default, value: Value::Raw(text.into()) });
+        let sections = if of_server { &mut servers[..] } else { std::slice::from_mut(&mut globals) };
         for section in sections {
             if let Some(node) = &given {
                 insert(section, setting, node, problems);
@@ -153,20 +131,13 @@ fn server_list(node: &Node, problems: &mut Vec<Problem>) -> Vec<Section> {
     };
     if items.is_empty() {
         let message = "the list is empty: name at least one server, or leave redis out".to_owned();
-        problems.push(Problem {
-            place: node.place.clone(),
-            path: "redis".into(),
-            message,
-        });
+        problems.push(Problem { place: node.place.clone(), path: "redis".into(), message });
     }
     let mut servers = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let prefix = format!("redis[{index}].");
-        let mut section = Section {
-            prefix: prefix.clone(),
-            place: Some(item.place.clone()),
-            values: BTreeMap::new(),
-        };
+        let mut section =
+            Section { prefix: prefix.clone(), place: Some(item.place.clone()), values: BTreeMap::new() };
         for (key, place, node) in entries(item, prefix.trim_end_matches('.'), problems) {
             read(&mut section, &format!("{SERVER}{key}"), place, node, problems);
         }
@@ -194,10 +165,7 @@ fn entries<'a>(
 fn read(section: &mut Section, path: &str, place: &Place, node: &Node, problems: &mut Vec<Problem>) {
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.path == path) {
         insert(section, setting, node, problems);
-    } else if SETTINGS
-        .iter()
-        .any(|setting| setting.path.starts_with(&format!("{path}.")))
-    {
+    } else if SETTINGS.iter().any(|setting| setting.path.starts_with(&format!("{path}."))) {
         let shown = path.strip_prefix(SERVER).unwrap_or(path);
         for (key, place, node) in entries(node, &format!("{}{shown}", section.prefix), problems) {
             read(section, &format!("{path}.{key}"), place, node, problems);
@@ -277,11 +245,7 @@ fn expected(kind: Kind, found: &Value) -> String {
         Kind::Count(min, max) => format!("a whole number from {min} to {max}"),
         Kind::Duration(min, max) => {
             let text = humantime::format_duration;
-            format!(
-                "a duration from {} to {}, as 500ms, 5s or 1m",
-                text(min),
-                text(max)
-            )
+            format!("a duration from {} to {}, as 500ms, 5s or 1m", text(min), text(max))
         }
         Kind::Choice(words) => format!("one of {}", words.join(", ")),
         Kind::List => "a list of strings".to_owned(),
@@ -313,19 +277,15 @@ fn typed(kind: Kind, node: &Node) -> Option<Typed> {
         (Kind::Count(min, max), Value::Int(value)) => {
             (min..=max).contains(value).then_some(Typed::Count(*value))
         }
-        (Kind::Count(min, max), Value::Raw(text)) => text
-            .parse()
-            .ok()
-            .filter(|value| (min..=max).contains(value))
-            .map(Typed::Count),
+        (Kind::Count(min, max), Value::Raw(text)) => {
+            text.parse().ok().filter(|value| (min..=max).contains(value)).map(Typed::Count)
+        }
         (Kind::Duration(min, max), Value::Text(text) | Value::Raw(text)) => humantime::parse_duration(text)
             .ok()
             .filter(|value| (min..=max).contains(value))
             .map(Typed::Duration),
         (Kind::List, Value::Raw(text)) => {
-            let items = text
-                .split(',')
-                .map(|item| (node.place.clone(), item.trim().to_owned()));
+            let items = text.split(',').map(|item| (node.place.clone(), item.trim().to_owned()));
             Some(Typed::List(items.collect()))
         }
         (Kind::List, Value::Text(text)) => Some(Typed::List(vec![(node.place.clone(), text.clone())])),
@@ -335,9 +295,5 @@ fn typed(kind: Kind, node: &Node) -> Option<Typed> {
 
 fn wrong_type(place: &Place, path: &str, expected: &str, found: &Value) -> Problem {
     let message = format!("expected {expected}, found {}", found.type_name());
-    Problem {
-        place: place.clone(),
-        path: path.to_owned(),
-        message,
-    }
+    Problem { place: place.clone(), path: path.to_owned(), message }
 }

@@ -47,9 +47,7 @@ impl Setting {
     /// Name of its variable.
     #[must_use]
     pub fn variable(&self) -> String {
-        let name = self
-            .flag
-            .map_or_else(|| self.path.replace("[]", ""), str::to_owned);
+        let name = self.flag.map_or_else(|| self.path.replace("[]", ""), str::to_owned);
         format!("STREAMGAUGE_{}", name.replace(['.', '-'], "_").to_uppercase())
     }
 }
@@ -227,16 +225,8 @@ mod tests {
     fn every_row_keeps_the_rules() {
         let mut seen = HashSet::new();
         for setting in SETTINGS {
-            assert!(
-                seen.insert(setting.path.to_owned()),
-                "{} stands twice",
-                setting.path
-            );
-            assert!(
-                seen.insert(setting.variable()),
-                "{} shares its variable",
-                setting.path
-            );
+            assert!(seen.insert(setting.path.to_owned()), "{} stands twice", setting.path);
+            assert!(seen.insert(setting.variable()), "{} shares its variable", setting.path);
             assert!(setting.help.ends_with('.'), "{}: help", setting.path);
             assert_eq!(
                 setting.flag.is_none(),

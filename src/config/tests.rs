@@ -52,15 +52,8 @@ impl Written {
     /// Every problem as it is printed; the directory of the file is left out.
     fn problems(&self) -> Vec<String> {
         let error = load(&self.sources).unwrap_err();
-        let directory = self
-            .directory
-            .as_ref()
-            .map(|directory| format!("{}/", directory.path().display()));
-        error
-            .to_string()
-            .lines()
-            .map(|line| line.replace(directory.as_deref().unwrap_or("\0"), ""))
-            .collect()
+        let directory = self.directory.as_ref().map(|directory| format!("{}/", directory.path().display()));
+        error.to_string().lines().map(|line| line.replace(directory.as_deref().unwrap_or("\0"), "")).collect()
     }
 }
 
@@ -77,10 +70,7 @@ fn texts(patterns: &[Pattern]) -> Vec<String> {
 }
 
 fn password(server: &RedisServer) -> Option<String> {
-    server
-        .password
-        .as_ref()
-        .map(|password| password.read().unwrap().expose_secret().to_owned())
+    server.password.as_ref().map(|password| password.read().unwrap().expose_secret().to_owned())
 }
 
 #[test]
@@ -88,30 +78,17 @@ fn nothing_written_is_sound() {
     let config = written().load();
     assert_eq!(config.poll_interval, Duration::from_secs(5));
     assert_eq!(config.stale_after, Duration::from_secs(15));
-    assert_eq!(
-        config
-            .listen
-            .iter()
-            .map(ListenAddress::to_string)
-            .collect::<Vec<_>>(),
-        [":9121"]
-    );
+    assert_eq!(config.listen.iter().map(ListenAddress::to_string).collect::<Vec<_>>(), [":9121"]);
     assert_eq!(config.telemetry_path, "/metrics");
     assert_eq!(config.log.level, tracing::Level::INFO);
     assert!(!config.log.json);
     let server = written().server();
     assert_eq!(&*server.name, "127.0.0.1:6379");
     assert_eq!(server.address.to_string(), "127.0.0.1:6379");
-    assert_eq!(
-        (server.username, server.database, server.protocol),
-        (None, 0, Protocol::Resp2)
-    );
+    assert_eq!((server.username, server.database, server.protocol), (None, 0, Protocol::Resp2));
     assert!(server.password.is_none() && server.consumers);
     assert_eq!(server.timeout, Duration::from_secs(5));
-    assert_eq!(
-        (texts(&server.streams), texts(&server.groups.include)),
-        (vec!["*".into()], vec!["*".into()])
-    );
+    assert_eq!((texts(&server.streams), texts(&server.groups.include)), (vec!["*".into()], vec!["*".into()]));
     assert!(server.groups.exclude.is_empty());
 }
 
@@ -143,28 +120,14 @@ redis:
         (config.poll_interval, config.stale_after),
         (Duration::from_secs(90), Duration::from_secs(900))
     );
-    assert_eq!(
-        config.listen[1],
-        ListenAddress {
-            host: Some("::1".into()),
-            port: 0
-        }
-    );
+    assert_eq!(config.listen[1], ListenAddress { host: Some("::1".into()), port: 0 });
     assert_eq!(config.listen[1].to_string(), "[::1]:0");
     assert_eq!(config.telemetry_path, "/of/redis");
     assert_eq!((config.log.level, config.log.json), (tracing::Level::DEBUG, true));
-    let [main, other] = &config.servers[..] else {
-        panic!("{config:?}")
-    };
-    assert_eq!(
-        (&*main.name, main.address.to_string().as_str()),
-        ("main", "h:7000")
-    );
+    let [main, other] = &config.servers[..] else { panic!("{config:?}") };
+    assert_eq!((&*main.name, main.address.to_string().as_str()), ("main", "h:7000"));
     assert_eq!((main.database, main.protocol), (2, Protocol::Resp3));
-    assert_eq!(
-        (main.username.as_deref(), password(main).as_deref()),
-        (Some("u"), Some("p"))
-    );
+    assert_eq!((main.username.as_deref(), password(main).as_deref()), (Some("u"), Some("p")));
     assert_eq!(main.timeout, Duration::from_millis(250));
     assert_eq!(texts(&main.streams), ["orders", "events:*"]);
     assert!(!main.consumers);
@@ -182,9 +145,8 @@ fn an_empty_file_says_nothing() {
 
 #[test]
 fn anchors_may_be_used() {
-    let config = written()
-        .file("redis:\n- name: a\n  groups: &g {include: [x]}\n- name: b\n  groups: *g\n")
-        .load();
+    let config =
+        written().file("redis:\n- name: a\n  groups: &g {include: [x]}\n- name: b\n  groups: *g\n").load();
     assert_eq!(texts(&config.servers[1].groups.include), ["x"]);
 }
 
@@ -193,10 +155,6 @@ fn anchors_may_be_used() {
 fn every_setting_of_the_table_is_read() {
     let of_code = concat!(include_str!("validate.rs"), include_str!("mod.rs"));
     for setting in settings::SETTINGS {
-        assert!(
-            of_code.contains(&format!("\"{}\"", setting.path)),
-            "{} is read nowhere",
-            setting.path
-        );
+        assert!(of_code.contains(&format!("\"{}\"", setting.path)), "{} is read nowhere", setting.path);
     }
 }

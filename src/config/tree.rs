@@ -88,16 +88,10 @@ pub fn parse(file: &Path, text: &str) -> Result<Node, (Place, String)> {
     let name = file.display().to_string();
     let place = |line, column| Place::File(name.clone(), line, column);
     let documents = MarkedYaml::load_from_str(text).map_err(|error: ScanError| {
-        (
-            place(error.marker().line(), error.marker().col() + 1),
-            error.info().to_owned(),
-        )
+        (place(error.marker().line(), error.marker().col() + 1), error.info().to_owned())
     })?;
     match &documents[..] {
-        [] => Ok(Node {
-            place: place(1, 1),
-            value: Value::Map(Vec::new()),
-        }),
+        [] => Ok(Node { place: place(1, 1), value: Value::Map(Vec::new()) }),
         [document] => Ok(node(document, &name)),
         [_, second, ..] => {
             let message = "the file holds a second YAML document: put everything into one".to_owned();
@@ -127,10 +121,7 @@ fn node(yaml: &MarkedYaml<'_>, file: &str) -> Node {
         YamlData::Tagged(_, inner) => return node(inner, file),
         YamlData::Value(Scalar::Null) | YamlData::Alias(_) | YamlData::BadValue => Value::Null,
     };
-    Node {
-        place: place_of(yaml, file),
-        value,
-    }
+    Node { place: place_of(yaml, file), value }
 }
 
 /// A key that is not a string is no setting: shown in the message as far as it can be.

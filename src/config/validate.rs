@@ -24,10 +24,9 @@ pub(super) fn config(globals: &Section, servers: &[Section], problems: &mut Vec<
         let message = format!("expected a path like /metrics, found {telemetry_path:?}");
         problems.push(globals.problem("web.telemetry_path", message));
     } else if TAKEN_PATHS.contains(&telemetry_path.as_str()) || telemetry_path.starts_with("/api/") {
-        problems.push(globals.problem(
-            "web.telemetry_path",
-            format!("{telemetry_path} is taken: choose another path"),
-        ));
+        problems.push(
+            globals.problem("web.telemetry_path", format!("{telemetry_path} is taken: choose another path")),
+        );
     }
     let config = Config {
         poll_interval,
@@ -51,19 +50,14 @@ pub(super) fn config(globals: &Section, servers: &[Section], problems: &mut Vec<
             && !is_wrong(&format!("{prefix}name"))
             && (section.get("redis[].name").is_some() || !is_wrong(&format!("{prefix}url")))
     };
-    let named: Vec<_> = servers
-        .iter()
-        .zip(&config.servers)
-        .filter(|(section, _)| is_sound(section))
-        .collect();
+    let named: Vec<_> =
+        servers.iter().zip(&config.servers).filter(|(section, _)| is_sound(section)).collect();
     for (index, (section, server)) in named.iter().enumerate() {
         if named[..index].iter().any(|(_, other)| other.name == server.name) {
             let place = section.get("redis[].name").map(|name| name.place.clone());
             let place = place.or_else(|| section.place.clone()).unwrap_or(Place::Default);
-            let message = format!(
-                "another server is named \"{}\" too: give each a name of its own",
-                server.name
-            );
+            let message =
+                format!("another server is named \"{}\" too: give each a name of its own", server.name);
             problems.push(section.problem_at(place, "redis[].name", message));
         }
     }
@@ -92,25 +86,22 @@ fn server(section: &Section, problems: &mut Vec<Problem>) -> RedisServer {
     if name.as_deref() == Some("") {
         problems.push(section.problem("redis[].name", "is empty: leave it out for host:port"));
     }
-    let database = section
-        .get("redis[].database")
-        .map(|_| section.count("redis[].database"));
+    let database = section.get("redis[].database").map(|_| section.count("redis[].database"));
     if let (Some(of_url), Some(database)) = (parts.database, database)
         && i64::from(of_url) != database
     {
-        problems.push(section.problem(
-            "redis[].database",
-            format!("contradicts the URL, which says {of_url}: leave one out"),
-        ));
+        problems.push(
+            section.problem(
+                "redis[].database",
+                format!("contradicts the URL, which says {of_url}: leave one out"),
+            ),
+        );
     }
     RedisServer {
         name: name.map_or_else(|| Arc::from(parts.address.to_string()), Arc::from),
         username: either(section, "redis[].username", parts.username, problems),
         password: password(section, parts.password, problems),
-        database: parts
-            .database
-            .or(database.and_then(|n| u32::try_from(n).ok()))
-            .unwrap_or(0),
+        database: parts.database.or(database.and_then(|n| u32::try_from(n).ok())).unwrap_or(0),
         protocol: parts.protocol,
         address: parts.address,
         timeout: section.duration("redis[].timeout"),
@@ -119,10 +110,7 @@ fn server(section: &Section, problems: &mut Vec<Problem>) -> RedisServer {
             include: section.list("redis[].groups.include", problems, pattern),
             exclude: section.list("redis[].groups.exclude", problems, pattern),
         },
-        consumers: matches!(
-            section.get("redis[].consumers").map(|c| &c.value),
-            Some(Typed::Bool(true))
-        ),
+        consumers: matches!(section.get("redis[].consumers").map(|c| &c.value), Some(Typed::Bool(true))),
     }
 }
 
@@ -147,21 +135,18 @@ fn password(section: &Section, of_url: Option<String>, problems: &mut Vec<Proble
         return either(section, "redis[].password", of_url, problems)
             .map(|text| Password::Inline(text.into()));
     };
-    let given = section
-        .get("redis[].password")
-        .is_some_and(|checked| !matches!(checked.place, Place::Fallback(_)));
+    let given =
+        section.get("redis[].password").is_some_and(|checked| !matches!(checked.place, Place::Fallback(_)));
     if of_url.is_some() || given {
-        problems.push(section.problem(
-            "redis[].password_file",
-            "there is a password besides the file: leave one out",
-        ));
+        problems.push(
+            section.problem("redis[].password_file", "there is a password besides the file: leave one out"),
+        );
     }
     // Read at every connection; a file that is not there at the start is a mistake, not a rotation.
     if let Err(error) = fs::read_to_string(&file) {
-        problems.push(section.problem(
-            "redis[].password_file",
-            format!("cannot read {}: {error}", file.display()),
-        ));
+        problems.push(
+            section.problem("redis[].password_file", format!("cannot read {}: {error}", file.display())),
+        );
     }
     Some(Password::File(file))
 }
@@ -176,17 +161,8 @@ struct UrlParts {
 
 impl Default for UrlParts {
     fn default() -> Self {
-        let address = Address {
-            host: String::new(),
-            port: 0,
-        };
-        UrlParts {
-            address,
-            username: None,
-            password: None,
-            database: None,
-            protocol: Protocol::Resp2,
-        }
+        let address = Address { host: String::new(), port: 0 };
+        UrlParts { address, username: None, password: None, database: None, protocol: Protocol::Resp2 }
     }
 }
 
@@ -197,11 +173,7 @@ fn parse_url(text: &str) -> Result<UrlParts, String> {
     if text.contains('#') {
         return Err("has a \"#\": in a password write it as %23".into());
     }
-    let with_scheme = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("redis://{text}")
-    };
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("redis://{text}") };
     let url = Url::parse(&with_scheme).map_err(|error| format!("not a URL ({error}): {FORM}"))?;
     if url.scheme() != "redis" {
         return Err(format!("the scheme {}:// is not supported: {FORM}", url.scheme()));
@@ -215,10 +187,8 @@ fn parse_url(text: &str) -> Result<UrlParts, String> {
             .filter(|text| !text.contains('\u{fffd}'))
             .ok_or_else(|| "the credentials are not UTF-8 when decoded".into())
     };
-    let host = url
-        .host_str()
-        .filter(|host| !host.is_empty())
-        .ok_or_else(|| format!("there is no host: {FORM}"))?;
+    let host =
+        url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| format!("there is no host: {FORM}"))?;
     let database = match url.path().trim_start_matches('/') {
         "" => None,
         digits => Some(
@@ -241,10 +211,7 @@ fn parse_url(text: &str) -> Result<UrlParts, String> {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: url.port().unwrap_or(6379),
         },
-        username: Some(url.username())
-            .filter(|name| !name.is_empty())
-            .map(decode)
-            .transpose()?,
+        username: Some(url.username()).filter(|name| !name.is_empty()).map(decode).transpose()?,
         password: url.password().map(decode).transpose()?,
         database,
         protocol,
@@ -262,10 +229,7 @@ fn listen_address(text: &str) -> Result<ListenAddress, String> {
         None => host,
     };
     let port = port.parse().map_err(|_| wrong())?;
-    Ok(ListenAddress {
-        host: Some(host).filter(|host| !host.is_empty()).map(str::to_owned),
-        port,
-    })
+    Ok(ListenAddress { host: Some(host).filter(|host| !host.is_empty()).map(str::to_owned), port })
 }
 
 fn pattern(text: &str) -> Result<Pattern, String> {

@@ -57,21 +57,13 @@ impl Server {
     }
 
     async fn start_on(port: u16) -> Result<Server, DemoError> {
-        let directory = tempfile::Builder::new()
-            .prefix("streamgauge-demo-")
-            .tempdir()
-            .map_err(DemoError::Directory)?;
+        let directory =
+            tempfile::Builder::new().prefix("streamgauge-demo-").tempdir().map_err(DemoError::Directory)?;
         let log = directory.path().join("redis.log");
         let child = spawn(port, directory.path(), &log)?;
         let client = Client::open((Ipv4Addr::LOCALHOST.to_string(), port)).map_err(DemoError::Workload)?;
 
-        let mut server = Server {
-            child,
-            port,
-            client,
-            log,
-            _directory: directory,
-        };
+        let mut server = Server { child, port, client, log, _directory: directory };
         server.wait_until_it_answers().await?;
         Ok(server)
     }
@@ -80,10 +72,7 @@ impl Server {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(DemoError::Exited {
-                    status,
-                    log: last_lines(&self.log),
-                });
+                return Err(DemoError::Exited { status, log: last_lines(&self.log) });
             }
             if timeout_at(deadline, self.answers()).await == Ok(true) {
                 return Ok(());
@@ -105,11 +94,8 @@ impl Server {
         let Ok(mut connection) = connect(&self.client).await else {
             return false;
         };
-        let reply: RedisResult<(String, String)> = redis::cmd("CONFIG")
-            .arg("GET")
-            .arg("logfile")
-            .query_async(&mut connection)
-            .await;
+        let reply: RedisResult<(String, String)> =
+            redis::cmd("CONFIG").arg("GET").arg("logfile").query_async(&mut connection).await;
         reply.is_ok_and(|(_, logfile)| Path::new(&logfile) == self.log)
     }
 
@@ -129,10 +115,8 @@ impl Server {
                 && let Ok(mut connection) = connect(&self.client).await
             {
                 // A server that obeys closes the connection instead of replying, so the result says nothing.
-                let _: RedisResult<()> = redis::cmd("SHUTDOWN")
-                    .arg("NOSAVE")
-                    .query_async(&mut connection)
-                    .await;
+                let _: RedisResult<()> =
+                    redis::cmd("SHUTDOWN").arg("NOSAVE").query_async(&mut connection).await;
             }
             self.child.wait().await
         };
@@ -161,24 +145,17 @@ impl Drop for Server {
 /// Opens a connection with time limits that fit a busy laptop.
 pub(super) async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
     let limit = Some(Duration::from_secs(5));
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(limit)
-        .set_response_timeout(limit);
+    let config = AsyncConnectionConfig::new().set_connection_timeout(limit).set_response_timeout(limit);
     client.get_multiplexed_async_connection_with_config(&config).await
 }
 
 fn spawn(port: u16, directory: &Path, log: &Path) -> Result<Child, DemoError> {
     // What redis-server prints before it opens its log (wrong option, missing library) goes to the same file.
-    let output = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(log)
-        .map_err(DemoError::Directory)?;
+    let output = fs::OpenOptions::new().create(true).append(true).open(log).map_err(DemoError::Directory)?;
     let errors = output.try_clone().map_err(DemoError::Directory)?;
 
-    let binary = env::var_os(BINARY_VARIABLE)
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "redis-server".into());
+    let binary =
+        env::var_os(BINARY_VARIABLE).filter(|name| !name.is_empty()).unwrap_or_else(|| "redis-server".into());
     Command::new(&binary)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--protected-mode", "yes"])
         .args(["--save", "", "--appendonly", "no"])

@@ -47,20 +47,12 @@ pub(super) async fn work(worker: &Worker, client: Client) {
     let mut noise = Noise::new(worker.consumer);
     let started = Instant::now();
     loop {
-        let ids = session
-            .run::<Value>(&worker.read())
-            .await
-            .map(|reply| ids_of(&reply))
-            .unwrap_or_default();
+        let ids = session.run::<Value>(&worker.read()).await.map(|reply| ids_of(&reply)).unwrap_or_default();
         if matches!(worker.behaviour, Behaviour::Dies) && !ids.is_empty() {
             return;
         }
         // Without a batch there is no work to take its time: look again soon, but never spin.
-        let pause = if ids.is_empty() {
-            TICK
-        } else {
-            worker.pace_at(started.elapsed()).max(TICK)
-        };
+        let pause = if ids.is_empty() { TICK } else { worker.pace_at(started.elapsed()).max(TICK) };
         sleep(pause.mul_f64(0.75 + noise.fraction() / 2.0)).await;
         if !ids.is_empty() {
             session.run::<()>(&worker.settle(&ids)).await;
@@ -71,12 +63,7 @@ pub(super) async fn work(worker: &Worker, client: Client) {
 /// Appends the XADD of one entry to the pipeline.
 pub(super) fn add_entry(pipe: &mut Pipeline, producer: &Producer, id: &str, number: u64, noise: &mut Noise) {
     let mut add = Cmd::new();
-    add.arg("XADD")
-        .arg(producer.stream)
-        .arg("MAXLEN")
-        .arg("~")
-        .arg(producer.max_length)
-        .arg(id);
+    add.arg("XADD").arg(producer.stream).arg("MAXLEN").arg("~").arg(producer.max_length).arg(id);
     for (field, value) in (producer.entry)(number, noise) {
         add.arg(field).arg(value);
     }
@@ -100,11 +87,7 @@ impl Worker {
         match self.behaviour {
             Behaviour::InBursts { slow, fast } => {
                 let into_round = elapsed.as_secs_f64() % (slow + fast).as_secs_f64();
-                if into_round < slow.as_secs_f64() {
-                    self.interval * SLOWDOWN
-                } else {
-                    self.interval
-                }
+                if into_round < slow.as_secs_f64() { self.interval * SLOWDOWN } else { self.interval }
             }
             Behaviour::Steady | Behaviour::Deletes { .. } | Behaviour::Dies => self.interval,
         }
@@ -112,26 +95,15 @@ impl Worker {
 
     fn read(&self) -> Pipeline {
         let mut pipe = Pipeline::new();
-        pipe.cmd("XREADGROUP")
-            .arg("GROUP")
-            .arg(self.group)
-            .arg(self.consumer);
-        pipe.arg("COUNT")
-            .arg(self.batch)
-            .arg("STREAMS")
-            .arg(self.stream)
-            .arg(">");
+        pipe.cmd("XREADGROUP").arg("GROUP").arg(self.group).arg(self.consumer);
+        pipe.arg("COUNT").arg(self.batch).arg("STREAMS").arg(self.stream).arg(">");
         pipe
     }
 
     /// Acknowledges the entries, and deletes some where the worker does that.
     fn settle(&self, ids: &[String]) -> Pipeline {
         let mut pipe = Pipeline::new();
-        pipe.cmd("XACK")
-            .arg(self.stream)
-            .arg(self.group)
-            .arg(ids)
-            .ignore();
+        pipe.cmd("XACK").arg(self.stream).arg(self.group).arg(ids).ignore();
         if let Behaviour::Deletes { every } = self.behaviour {
             let deleted: Vec<&String> = ids.iter().step_by(every).collect();
             pipe.cmd("XDEL").arg(self.stream).arg(deleted).ignore();
@@ -147,13 +119,8 @@ fn ids_of(reply: &Value) -> Vec<String> {
         value.as_sequence()?.get(index)
     }
     let stream = item(reply, 0).and_then(|streams| item(streams, 0));
-    let entries = stream
-        .and_then(|stream| item(stream, 1)?.as_sequence())
-        .unwrap_or_default();
-    entries
-        .iter()
-        .filter_map(|entry| String::from_redis_value_ref(item(entry, 0)?).ok())
-        .collect()
+    let entries = stream.and_then(|stream| item(stream, 1)?.as_sequence()).unwrap_or_default();
+    entries.iter().filter_map(|entry| String::from_redis_value_ref(item(entry, 0)?).ok()).collect()
 }
 
 /// A task's own connection, as a real worker's pod has one: opened when needed, and again when it broke.
@@ -166,12 +133,7 @@ struct Session {
 
 impl Session {
     fn new(client: Client, task: &'static str) -> Session {
-        Session {
-            client,
-            task,
-            connection: None,
-            failing: false,
-        }
+        Session { client, task, connection: None, failing: false }
     }
 
     /// Runs the commands. Of a row of failures only the first is logged, and the task goes on.
@@ -208,9 +170,7 @@ pub(super) struct Noise(u64);
 
 impl Noise {
     pub(super) fn new(name: &str) -> Noise {
-        Noise(name.bytes().fold(0, |seed: u64, byte| {
-            seed.wrapping_mul(31).wrapping_add(u64::from(byte))
-        }))
+        Noise(name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte))))
     }
 
     fn next(&mut self) -> u64 {
@@ -239,14 +199,8 @@ mod tests {
     fn ids_are_found_in_a_reply_and_none_in_nil() {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let entry = |id| Value::Array(vec![text(id), Value::Array(vec![text("field"), text("value")])]);
-        let stream = Value::Array(vec![
-            text("orders"),
-            Value::Array(vec![entry("1-0"), entry("2-0")]),
-        ]);
-        assert_eq!(
-            ids_of(&Value::Array(vec![Value::Array(vec![stream])])),
-            ["1-0", "2-0"]
-        );
+        let stream = Value::Array(vec![text("orders"), Value::Array(vec![entry("1-0"), entry("2-0")])]);
+        assert_eq!(ids_of(&Value::Array(vec![Value::Array(vec![stream])])), ["1-0", "2-0"]);
         assert!(ids_of(&Value::Array(vec![Value::Nil])).is_empty());
     }
 

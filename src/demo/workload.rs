@@ -89,11 +89,7 @@ const PRODUCERS: &[Producer] = &[
         preloaded: 400,
         rate: 18.0,
         period: secs(120),
-        burst: Burst {
-            rate: 40.0,
-            period: secs(50),
-            length: secs(4),
-        },
+        burst: Burst { rate: 40.0, period: secs(50), length: secs(4) },
         entry: order,
     },
     Producer {
@@ -102,11 +98,7 @@ const PRODUCERS: &[Producer] = &[
         preloaded: 300,
         rate: 10.0,
         period: secs(110),
-        burst: Burst {
-            rate: 30.0,
-            period: secs(40),
-            length: secs(3),
-        },
+        burst: Burst { rate: 30.0, period: secs(40), length: secs(3) },
         entry: payment,
     },
     // A low cap: the groups that lag by more than about 500 entries lose them unread.
@@ -116,11 +108,7 @@ const PRODUCERS: &[Producer] = &[
         preloaded: 500,
         rate: 12.0,
         period: secs(90),
-        burst: Burst {
-            rate: 25.0,
-            period: secs(70),
-            length: secs(5),
-        },
+        burst: Burst { rate: 25.0, period: secs(70), length: secs(5) },
         entry: email,
     },
 ];
@@ -157,21 +145,11 @@ const fn worker(
     interval_ms: u64,
     behaviour: Behaviour,
 ) -> Worker {
-    Worker {
-        stream,
-        group,
-        consumer,
-        batch,
-        interval: Duration::from_millis(interval_ms),
-        behaviour,
-    }
+    Worker { stream, group, consumer, batch, interval: Duration::from_millis(interval_ms), behaviour }
 }
 
 const fn in_bursts(slow: u64, fast: u64) -> Behaviour {
-    Behaviour::InBursts {
-        slow: secs(slow),
-        fast: secs(fast),
-    }
+    Behaviour::InBursts { slow: secs(slow), fast: secs(fast) }
 }
 
 const fn secs(seconds: u64) -> Duration {
@@ -188,20 +166,11 @@ fn order(number: u64, noise: &mut Noise) -> Entry {
 
 fn payment(number: u64, noise: &mut Noise) -> Entry {
     let method = ["card", "transfer", "invoice"][noise.below(3)];
-    [
-        ("id", format!("pay-{:06}", 500_000 + number)),
-        ("method", method.to_owned()),
-        ("amount", amount(noise)),
-    ]
+    [("id", format!("pay-{:06}", 500_000 + number)), ("method", method.to_owned()), ("amount", amount(noise))]
 }
 
 fn email(number: u64, noise: &mut Noise) -> Entry {
-    let template = [
-        "order-confirmation",
-        "shipping-notice",
-        "receipt",
-        "password-reset",
-    ][noise.below(4)];
+    let template = ["order-confirmation", "shipping-notice", "receipt", "password-reset"][noise.below(4)];
     [
         ("id", format!("mail-{:06}", 900_000 + number)),
         ("to", format!("cust-{:04}@shop.example", noise.below(2_000))),
@@ -236,12 +205,7 @@ pub(super) async fn prepare(client: &Client) -> RedisResult<()> {
 
 fn create_groups(pipe: &mut Pipeline, stream: &str) {
     for group in GROUPS.iter().filter(|group| group.stream == stream) {
-        pipe.cmd("XGROUP")
-            .arg("CREATE")
-            .arg(stream)
-            .arg(group.name)
-            .arg(group.start)
-            .ignore();
+        pipe.cmd("XGROUP").arg("CREATE").arg(stream).arg(group.name).arg(group.start).ignore();
     }
 }
 
@@ -272,37 +236,23 @@ mod tests {
             );
         }
         for group in GROUPS {
-            assert!(
-                PRODUCERS.iter().any(|producer| producer.stream == group.stream),
-                "{}",
-                group.name
-            );
+            assert!(PRODUCERS.iter().any(|producer| producer.stream == group.stream), "{}", group.name);
         }
     }
 
     #[test]
     fn only_archive_and_newsletter_lose_entries_to_the_cap() {
         for group in GROUPS {
-            let producer = PRODUCERS
-                .iter()
-                .find(|producer| producer.stream == group.stream)
-                .unwrap();
+            let producer = PRODUCERS.iter().find(|producer| producer.stream == group.stream).unwrap();
             let workers = WORKERS.iter().filter(|worker| worker.group == group.name);
             // What comes in while the workers are slow; no worker at all is slow for ever.
             let slow_for = workers.map(|worker| match worker.behaviour {
                 Behaviour::InBursts { slow, .. } => slow.as_secs_f64(),
                 _ => 0.0,
             });
-            let gathers = slow_for
-                .reduce(f64::max)
-                .map_or(f64::INFINITY, |seconds| seconds * producer.rate);
+            let gathers = slow_for.reduce(f64::max).map_or(f64::INFINITY, |seconds| seconds * producer.rate);
             let loses = gathers > producer.max_length as f64;
-            assert_eq!(
-                loses,
-                ["archive", "newsletter"].contains(&group.name),
-                "{}",
-                group.name
-            );
+            assert_eq!(loses, ["archive", "newsletter"].contains(&group.name), "{}", group.name);
         }
     }
 }

@@ -66,10 +66,7 @@ pub struct Fault {
 impl Fault {
     /// A fault of a kind, with its message.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Fault {
-            kind,
-            message: message.into(),
-        }
+        Fault { kind, message: message.into() }
     }
 
     /// The same fault with what was being done in front.

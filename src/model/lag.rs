@@ -106,11 +106,7 @@ pub fn structural(stream: &StreamFacts, group: &GroupFacts) -> Lag {
         Some((first, last)) => {
             let (lower, upper) = (1, stream.length - 1);
             let estimate = estimate(stream, group, first, last, lower, upper);
-            Lag::Bounded {
-                lower,
-                upper,
-                estimate,
-            }
+            Lag::Bounded { lower, upper, estimate }
         }
     }
 }
@@ -125,30 +121,15 @@ fn estimate(
     lower: u64,
     upper: u64,
 ) -> u64 {
-    let counters = || -> Option<i64> {
-        i64::try_from(stream.entries_added?)
-            .ok()?
-            .checked_sub(group.entries_read?)
-    };
-    let inside = |hint: i64| {
-        u64::try_from(hint)
-            .ok()
-            .filter(|hint| (lower..=upper).contains(hint))
-    };
-    group
-        .reported_lag
-        .and_then(inside)
-        .or_else(|| counters().and_then(inside))
-        .unwrap_or_else(|| {
-            let span = last.ms.saturating_sub(first.ms);
-            let ahead = last.ms.saturating_sub(group.last_delivered.ms);
-            let share = if span == 0 {
-                0.5
-            } else {
-                ahead as f64 / span as f64
-            };
-            ((upper as f64 * share).round() as u64).clamp(lower, upper)
-        })
+    let counters =
+        || -> Option<i64> { i64::try_from(stream.entries_added?).ok()?.checked_sub(group.entries_read?) };
+    let inside = |hint: i64| u64::try_from(hint).ok().filter(|hint| (lower..=upper).contains(hint));
+    group.reported_lag.and_then(inside).or_else(|| counters().and_then(inside)).unwrap_or_else(|| {
+        let span = last.ms.saturating_sub(first.ms);
+        let ahead = last.ms.saturating_sub(group.last_delivered.ms);
+        let share = if span == 0 { 0.5 } else { ahead as f64 / span as f64 };
+        ((upper as f64 * share).round() as u64).clamp(lower, upper)
+    })
 }
 
 #[cfg(test)]
@@ -158,11 +139,7 @@ mod tests {
     use super::*;
 
     fn group(last_delivered: StreamId) -> GroupFacts {
-        GroupFacts {
-            last_delivered,
-            entries_read: None,
-            reported_lag: None,
-        }
+        GroupFacts { last_delivered, entries_read: None, reported_lag: None }
     }
 
     fn facts(entries: &[StreamId]) -> StreamFacts {
@@ -187,19 +164,8 @@ mod tests {
             (None, Some(i64::MIN), 5),
             (None, None, 5),
         ] {
-            let group = GroupFacts {
-                last_delivered: StreamId::new(5, 0),
-                entries_read,
-                reported_lag,
-            };
-            assert_eq!(
-                structural(&stream, &group),
-                Lag::Bounded {
-                    lower: 1,
-                    upper: 9,
-                    estimate: expected
-                }
-            );
+            let group = GroupFacts { last_delivered: StreamId::new(5, 0), entries_read, reported_lag };
+            assert_eq!(structural(&stream, &group), Lag::Bounded { lower: 1, upper: 9, estimate: expected });
         }
     }
 

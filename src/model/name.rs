@@ -75,10 +75,7 @@ impl From<&[u8]> for Name {
     fn from(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) if text.len() <= MAX_TEXT && !has_escape(bytes) => Name(Repr::Plain(text.into())),
-            _ => Name(Repr::Escaped {
-                bytes: bytes.into(),
-                text: text_of(bytes).into(),
-            }),
+            _ => Name(Repr::Escaped { bytes: bytes.into(), text: text_of(bytes).into() }),
         }
     }
 }
@@ -149,11 +146,7 @@ fn text_of(bytes: &[u8]) -> String {
         escape_into(&mut text, chunk.invalid());
         rest = &rest[chunk.invalid().len()..];
     }
-    if text.len() > MAX_TEXT {
-        shortened(&text, bytes)
-    } else {
-        text
-    }
+    if text.len() > MAX_TEXT { shortened(&text, bytes) } else { text }
 }
 
 /// The beginning of a long name, three escaped dots and a hash. No whole name has an escaped dot in its text, so a
@@ -196,16 +189,7 @@ mod tests {
 
     #[test]
     fn valid_utf8_is_shown_as_it_is() {
-        for text in [
-            "orders",
-            "",
-            "événements",
-            "a\\b",
-            "quote\"",
-            "new\nline",
-            "\\x",
-            "\\xg0",
-        ] {
+        for text in ["orders", "", "événements", "a\\b", "quote\"", "new\nline", "\\x", "\\xg0"] {
             assert_eq!(Name::from(text).text(), text);
         }
     }
@@ -218,10 +202,7 @@ mod tests {
 
     #[test]
     fn control_characters_never_reach_a_terminal() {
-        assert_eq!(
-            Name::from("a\u{1b}[31m\nb\u{202e}").to_string(),
-            "a\\x1b[31m\\x0ab\\xe2\\x80\\xae"
-        );
+        assert_eq!(Name::from("a\u{1b}[31m\nb\u{202e}").to_string(), "a\\x1b[31m\\x0ab\\xe2\\x80\\xae");
     }
 
     #[test]

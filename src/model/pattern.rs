@@ -63,11 +63,7 @@ impl Pattern {
                     is_glob = true;
                     class(&mut bytes, &mut regex)?;
                 }
-                b'\\' => literal(
-                    bytes.next().ok_or(BadPattern::TrailingBackslash)?,
-                    &mut regex,
-                    &mut exact,
-                ),
+                b'\\' => literal(bytes.next().ok_or(BadPattern::TrailingBackslash)?, &mut regex, &mut exact),
                 _ => literal(byte, &mut regex, &mut exact),
             }
         }
@@ -75,14 +71,8 @@ impl Pattern {
         if !is_glob {
             return Ok(Pattern::Exact(Name::from(&exact[..])));
         }
-        let regex = RegexBuilder::new(&regex)
-            .unicode(false)
-            .build()
-            .map_err(|_| BadPattern::TooLong)?;
-        Ok(Pattern::Glob(Glob {
-            text: text.to_owned(),
-            regex,
-        }))
+        let regex = RegexBuilder::new(&regex).unicode(false).build().map_err(|_| BadPattern::TooLong)?;
+        Ok(Pattern::Glob(Glob { text: text.to_owned(), regex }))
     }
 
     /// Whether the pattern fits a name.

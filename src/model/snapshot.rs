@@ -42,21 +42,13 @@ impl Server {
     /// A server that was never polled.
     #[must_use]
     pub fn new(name: Arc<str>, stale_after: Duration) -> Self {
-        Server {
-            name,
-            stale_after,
-            latest: None,
-            poll: None,
-            counters: Counters::default(),
-        }
+        Server { name, stale_after, latest: None, poll: None, counters: Counters::default() }
     }
 
     /// The latest successful poll, unless it is too old to be shown at `now`.
     #[must_use]
     pub fn fresh(&self, now: Instant) -> Option<&Poll> {
-        self.poll
-            .as_deref()
-            .filter(|poll| now.saturating_duration_since(poll.started) <= self.stale_after)
+        self.poll.as_deref().filter(|poll| now.saturating_duration_since(poll.started) <= self.stale_after)
     }
 
     /// Whether the latest poll succeeded and is fresh.
@@ -133,11 +125,7 @@ impl StreamEntry {
     /// Everything about this stream that could not be read.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
         let groups = self.stream().map(|stream| &stream.groups[..]).unwrap_or_default();
-        self.state
-            .as_ref()
-            .err()
-            .into_iter()
-            .chain(groups.iter().flat_map(Group::faults))
+        self.state.as_ref().err().into_iter().chain(groups.iter().flat_map(Group::faults))
     }
 }
 
@@ -196,10 +184,7 @@ impl Group {
 
     /// Everything about this group that could not be read.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
-        let consumers = self
-            .consumers
-            .as_ref()
-            .and_then(|consumers| consumers.as_ref().err());
+        let consumers = self.consumers.as_ref().and_then(|consumers| consumers.as_ref().err());
         self.oldest_pending.as_ref().err().into_iter().chain(consumers)
     }
 }

@@ -39,8 +39,7 @@ impl StreamId {
     /// Seconds since the entry was added, at least 0; `None` where the ID cannot be a time.
     #[must_use]
     pub fn age_seconds(self, now: UnixMicros) -> Option<f64> {
-        self.unix_seconds(now)
-            .map(|_| now.millis().saturating_sub(self.ms) as f64 / 1e3)
+        self.unix_seconds(now).map(|_| now.millis().saturating_sub(self.ms) as f64 / 1e3)
     }
 }
 
@@ -77,27 +76,10 @@ mod tests {
 
     #[test]
     fn parses_and_prints_the_whole_range() {
-        for text in [
-            "0-0",
-            "1-1",
-            "1732320000000-7",
-            "18446744073709551615-18446744073709551615",
-        ] {
-            assert_eq!(
-                text.parse::<StreamId>().map(|id| id.to_string()),
-                Ok(text.to_owned())
-            );
+        for text in ["0-0", "1-1", "1732320000000-7", "18446744073709551615-18446744073709551615"] {
+            assert_eq!(text.parse::<StreamId>().map(|id| id.to_string()), Ok(text.to_owned()));
         }
-        for text in [
-            "",
-            "1",
-            "1-",
-            "-1",
-            "1-2-3",
-            "+1-1",
-            "a-b",
-            "18446744073709551616-0",
-        ] {
+        for text in ["", "1", "1-", "-1", "1-2-3", "+1-1", "a-b", "18446744073709551616-0"] {
             assert_eq!(text.parse::<StreamId>(), Err(NotAStreamId), "{text}");
         }
     }
@@ -113,14 +95,8 @@ mod tests {
         let now = UnixMicros(1_800_000_000_000_000);
         assert_eq!(StreamId::new(1, 1).age_seconds(now), None);
         assert_eq!(StreamId::new(u64::MAX, 0).age_seconds(now), None);
-        assert_eq!(
-            StreamId::new(1_800_000_000_000 - 2500, 0).age_seconds(now),
-            Some(2.5)
-        );
+        assert_eq!(StreamId::new(1_800_000_000_000 - 2500, 0).age_seconds(now), Some(2.5));
         // A producer's clock that runs ahead gives an age of 0, not a negative one.
-        assert_eq!(
-            StreamId::new(1_800_000_000_000 + 2500, 0).age_seconds(now),
-            Some(0.0)
-        );
+        assert_eq!(StreamId::new(1_800_000_000_000 + 2500, 0).age_seconds(now), Some(0.0));
     }
 }

@@ -44,10 +44,7 @@ pub fn router(app: App) -> Router {
     let healthy = get(async || "ok\n");
     let limits = ServiceBuilder::new()
         .layer(CatchPanicLayer::new())
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            REQUEST_TIMEOUT,
-        ))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(SetResponseHeaderLayer::overriding(
@@ -93,25 +90,15 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     let format = prometheus::Format::negotiate(&headers);
     // Encoding tens of thousands of series takes milliseconds: not on a thread that also answers probes.
     let encoded = tokio::task::spawn_blocking(move || {
-        let exporter = Exporter {
-            version: env!("CARGO_PKG_VERSION"),
-            process: process::read(),
-        };
+        let exporter = Exporter { version: env!("CARGO_PKG_VERSION"), process: process::read() };
         prometheus::exposition(app.snapshot(), exporter, Instant::now(), format)
     });
     match encoded.await {
         Ok(Ok(text)) => {
-            let headers = [
-                (header::CONTENT_TYPE, format.content_type()),
-                (header::VARY, "accept"),
-            ];
+            let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
             (headers, text).into_response()
         }
-        _ => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the metrics could not be encoded\n",
-        )
-            .into_response(),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be encoded\n").into_response(),
     }
 }
 
@@ -130,25 +117,15 @@ async fn ready(State(app): State<App>) -> (StatusCode, String) {
     if waiting.is_empty() {
         (StatusCode::OK, "ready\n".into())
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("waiting for the first poll of {}\n", waiting.join(", ")),
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for the first poll of {}\n", waiting.join(", ")))
     }
 }
 
 /// Serves until cancelled, then answers what is under way, within `deadline`.
 pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationToken, deadline: Duration) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(HEADER_TIMEOUT)
-        .max_concurrent_streams(64);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT).max_concurrent_streams(64);
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -169,9 +146,7 @@ pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationTo
             },
         };
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
-            .into_owned();
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -18,9 +18,7 @@ fn shown(snapshot: &Snapshot, now: Instant) -> String {
 fn in_lines(html: &str) -> String {
     ["<tr", "<h1", "<h2", "<p", "<nav", "<div", "<a", "<td", "</table"]
         .iter()
-        .fold(html.to_owned(), |html, tag| {
-            html.replace(tag, &format!("\n{tag}"))
-        })
+        .fold(html.to_owned(), |html, tag| html.replace(tag, &format!("\n{tag}")))
 }
 
 #[test]

@@ -34,10 +34,7 @@ impl Format {
     /// The format that an `Accept` header prefers; the first of those with the highest weight.
     #[must_use]
     pub fn negotiate(headers: &HeaderMap) -> Format {
-        let accept = headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
+        let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let ranges = accept.flat_map(|value| value.split(','));
         let mut best = (0.0, Format::Text);
         for range in ranges {
@@ -49,10 +46,7 @@ impl Format {
             };
             let (mut weight, mut known) = (1.0, true);
             for part in parts {
-                match part
-                    .split_once('=')
-                    .map(|(key, value)| (key.trim(), value.trim().trim_matches('"')))
-                {
+                match part.split_once('=').map(|(key, value)| (key.trim(), value.trim().trim_matches('"'))) {
                     Some(("q", value)) => weight = value.parse().unwrap_or(0.0),
                     Some(("version", version)) if format == Format::OpenMetrics => {
                         known = matches!(version, "1.0.0" | "0.0.1")
@@ -88,11 +82,7 @@ pub fn exposition(
     format: Format,
 ) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Families {
-        snapshot,
-        exporter,
-        now,
-    }));
+    registry.register_collector(Box::new(Families { snapshot, exporter, now }));
     let mut text = String::new();
     match format {
         Format::OpenMetrics => prometheus_client::encoding::text::encode(&mut text, &registry)?,
@@ -115,10 +105,7 @@ fn text_format(openmetrics: &str) -> Result<String, fmt::Error> {
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.trim_end().split_once(' ').unwrap_or((rest, ""));
             let suffix = if kind == "counter" { "_total" } else { "" };
-            let words = help
-                .strip_prefix("# HELP ")
-                .and_then(|help| help.strip_prefix(name))
-                .unwrap_or("\n");
+            let words = help.strip_prefix("# HELP ").and_then(|help| help.strip_prefix(name)).unwrap_or("\n");
             writeln!(text, "# HELP {name}{suffix}{words}# TYPE {name}{suffix} {kind}")?;
         } else if !line.starts_with("# ") {
             text.push_str(line);
@@ -137,14 +124,8 @@ struct Families {
 
 impl Collector for Families {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let source = Source {
-            snapshot: &self.snapshot,
-            exporter: &self.exporter,
-            now: self.now,
-        };
-        CATALOGUE
-            .iter()
-            .try_for_each(|metric| family(&mut encoder, metric, &source))
+        let source = Source { snapshot: &self.snapshot, exporter: &self.exporter, now: self.now };
+        CATALOGUE.iter().try_for_each(|metric| family(&mut encoder, metric, &source))
     }
 }
 
@@ -198,11 +179,7 @@ impl EncodeLabelSet for LabelSet<'_> {
         let labels = self.0;
         let mut put =
             |name: &str, value: &str| -> fmt::Result { (name, value).encode(encoder.encode_label()) };
-        let names = [
-            ("stream", labels.stream),
-            ("group", labels.group),
-            ("consumer", labels.consumer),
-        ];
+        let names = [("stream", labels.stream), ("group", labels.group), ("consumer", labels.consumer)];
         if let Some(redis) = labels.redis {
             put("redis", redis)?;
         }

@@ -32,9 +32,8 @@ fn every_row_of_the_catalogue_is_in_the_golden_files() {
         for metric in CATALOGUE {
             let name = metric.name;
             assert!(
-                text.lines().any(|line| line
-                    .strip_prefix(name)
-                    .is_some_and(|rest| rest.starts_with(['{', ' ']))),
+                text.lines()
+                    .any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))),
                 "{name} has no sample in {format:?}"
             );
             // Only the text format gives a counter's metadata its _total.
@@ -42,15 +41,8 @@ fn every_row_of_the_catalogue_is_in_the_golden_files() {
                 Format::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
                 Format::Text => name,
             };
-            let kind = if metric.kind == Kind::Counter {
-                "counter"
-            } else {
-                "gauge"
-            };
-            for line in [
-                format!("# TYPE {family} {kind}\n"),
-                format!("# HELP {family} {}\n", metric.help),
-            ] {
+            let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
+            for line in [format!("# TYPE {family} {kind}\n"), format!("# HELP {family} {}\n", metric.help)] {
                 assert_eq!(text.matches(&line).count(), 1, "{line} in {format:?}");
             }
         }
@@ -72,16 +64,10 @@ fn units_are_told_in_openmetrics_only() {
 #[test]
 fn a_stale_server_has_no_series_but_its_own() {
     let text = exposed(Format::Text);
-    let of_down: Vec<_> = text
-        .lines()
-        .filter(|line| line.contains("redis=\"down\""))
-        .collect();
+    let of_down: Vec<_> = text.lines().filter(|line| line.contains("redis=\"down\"")).collect();
     assert!(of_down.contains(&"redis_up{redis=\"down\"} 0"));
     for line in of_down {
-        assert!(
-            line.starts_with("redis_up{") || line.starts_with("streamgauge_"),
-            "{line}"
-        );
+        assert!(line.starts_with("redis_up{") || line.starts_with("streamgauge_"), "{line}");
     }
     assert!(!text.contains("of-yesterday"));
 }
@@ -90,9 +76,7 @@ fn a_stale_server_has_no_series_but_its_own() {
 fn what_is_not_known_has_no_sample() {
     let text = exposed(Format::Text);
     let samples = |part: &str| -> Vec<&str> {
-        text.lines()
-            .filter(|line| !line.starts_with('#') && line.contains(part))
-            .collect()
+        text.lines().filter(|line| !line.starts_with('#') && line.contains(part)).collect()
     };
     assert_eq!(
         samples("stream=\"forbidden\""),
@@ -105,11 +89,7 @@ fn what_is_not_known_has_no_sample() {
             "redis_stream_exists{redis=\"main\",db=\"db0\",stream=\"missing\"} 0",
         ]
     );
-    assert!(
-        !samples("group=\"unreadable\"")
-            .iter()
-            .any(|line| line.contains("oldest_pending"))
-    );
+    assert!(!samples("group=\"unreadable\"").iter().any(|line| line.contains("oldest_pending")));
     assert!(
         !samples("group=\"billing\"")
             .iter()
@@ -200,23 +180,11 @@ fn sends_the_format_that_is_asked_for() {
         ),
         // curl, and a browser
         ("*/*", Text),
-        (
-            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
-            Text,
-        ),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", Text),
         // By weight, not by order
-        (
-            "application/openmetrics-text;version=1.0.0;q=0.2,text/plain;q=0.9",
-            Text,
-        ),
-        (
-            "text/plain;q=0.2, application/openmetrics-text; q=0.9",
-            OpenMetrics,
-        ),
-        (
-            "application/openmetrics-text; version=\"1.0.0\"; charset=utf-8",
-            OpenMetrics,
-        ),
+        ("application/openmetrics-text;version=1.0.0;q=0.2,text/plain;q=0.9", Text),
+        ("text/plain;q=0.2, application/openmetrics-text; q=0.9", OpenMetrics),
+        ("application/openmetrics-text; version=\"1.0.0\"; charset=utf-8", OpenMetrics),
         // A version that is not known, a weight of 0 or none, nothing at all
         ("application/openmetrics-text;version=2.0.0,*/*;q=0.1", Text),
         ("application/openmetrics-text;q=0", Text),

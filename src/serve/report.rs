@@ -90,13 +90,7 @@ pub struct GroupReport<'a> {
 /// What the snapshot says at `now`, in its order.
 #[must_use]
 pub fn report(snapshot: &Snapshot, now: Instant) -> Report<'_> {
-    Report {
-        servers: snapshot
-            .servers
-            .iter()
-            .map(|server| server_report(server, now))
-            .collect(),
-    }
+    Report { servers: snapshot.servers.iter().map(|server| server_report(server, now)).collect() }
 }
 
 fn server_report(server: &Server, now: Instant) -> ServerReport<'_> {
@@ -108,9 +102,7 @@ fn server_report(server: &Server, now: Instant) -> ServerReport<'_> {
         version: poll.map(|poll| &*poll.version),
         polled_at: poll.map(|poll| poll.ended_at.seconds()),
         poll_duration_seconds: poll.map(|poll| poll.duration.as_secs_f64()),
-        streams: poll
-            .map(|poll| poll.streams.iter().map(stream_report).collect())
-            .unwrap_or_default(),
+        streams: poll.map(|poll| poll.streams.iter().map(stream_report).collect()).unwrap_or_default(),
     }
 }
 
@@ -123,9 +115,7 @@ fn stream_report(entry: &StreamEntry) -> StreamReport<'_> {
         exists: entry.state.as_ref().ok().map(Option::is_some),
         error: entry.faults().next().map(|fault| fault.message.as_str()),
         length: stream.map(|stream| stream.length),
-        groups: stream
-            .map(|stream| stream.groups.iter().map(group_report).collect())
-            .unwrap_or_default(),
+        groups: stream.map(|stream| stream.groups.iter().map(group_report).collect()).unwrap_or_default(),
     }
 }
 

@@ -5,18 +5,8 @@ use unicode_width::UnicodeWidthStr as _;
 use super::report::{GroupReport, Report, StreamReport};
 use crate::model::name::Name;
 
-const HEADINGS: [&str; 10] = [
-    "REDIS",
-    "DB",
-    "STREAM",
-    "GROUP",
-    "LENGTH",
-    "LAG",
-    "SOURCE",
-    "PENDING",
-    "CONSUMERS",
-    "LAST DELIVERED",
-];
+const HEADINGS: [&str; 10] =
+    ["REDIS", "DB", "STREAM", "GROUP", "LENGTH", "LAG", "SOURCE", "PENDING", "CONSUMERS", "LAST DELIVERED"];
 
 /// Columns of numbers, which stand to the right.
 const NUMBERS: [bool; 10] = [false, true, false, false, true, true, false, true, true, false];
@@ -29,9 +19,7 @@ pub fn render(report: &Report<'_>) -> String {
         for stream in &server.streams {
             let row = |cells: [String; 7]| {
                 let [group, lag, source, pending, consumers, last, _] = cells;
-                let length = stream
-                    .length
-                    .map_or_else(|| "-".into(), |length| length.to_string());
+                let length = stream.length.map_or_else(|| "-".into(), |length| length.to_string());
                 [
                     server.redis.to_owned(),
                     stream.db.to_string(),
@@ -60,10 +48,7 @@ fn group_cells(group: &GroupReport<'_>) -> [String; 7] {
     } else {
         (
             format!("~{}", group.lag),
-            format!(
-                "{} {}..{}",
-                group.lag_source, group.lag_lower_bound, group.lag_upper_bound
-            ),
+            format!("{} {}..{}", group.lag_source, group.lag_lower_bound, group.lag_upper_bound),
         )
     };
     [
@@ -84,15 +69,7 @@ fn no_groups(stream: &StreamReport<'_>) -> [String; 7] {
         (None, Some(false)) => "(no such stream)".to_owned(),
         _ => "(no groups)".to_owned(),
     };
-    [
-        note,
-        "-".into(),
-        "-".into(),
-        "-".into(),
-        "-".into(),
-        "-".into(),
-        String::new(),
-    ]
+    [note, "-".into(), "-".into(), "-".into(), "-".into(), "-".into(), String::new()]
 }
 
 fn align(rows: &[[String; 10]]) -> String {
@@ -107,11 +84,7 @@ fn align(rows: &[[String; 10]]) -> String {
         let mut line = String::new();
         for ((cell, width), number) in row.iter().zip(widths).zip(NUMBERS) {
             let space = " ".repeat(width - cell.width());
-            let (before, after) = if number {
-                (space.as_str(), "")
-            } else {
-                ("", space.as_str())
-            };
+            let (before, after) = if number { (space.as_str(), "") } else { ("", space.as_str()) };
             line += &format!("{before}{cell}{after}  ");
         }
         text += line.trim_end();

@@ -43,17 +43,12 @@ fn nothing_that_redis_says_reaches_the_terminal_as_control() {
     let failed = StreamEntry {
         db: 0,
         name: "failed".into(),
-        state: Err(Fault::new(
-            FaultKind::Vanished,
-            format!("NOGROUP No such key '{FORGED}'"),
-        )),
+        state: Err(Fault::new(FaultKind::Vanished, format!("NOGROUP No such key '{FORGED}'"))),
     };
     let named = stream_of(FORGED, vec![group_of(FORGED, Lag::Exact(0))]);
     let table = render(&report(&of_streams(now, vec![failed, named]), now));
     assert_eq!(table.lines().count(), 3);
-    let control = table
-        .chars()
-        .find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+    let control = table.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
     assert_eq!(control, None, "{table:?}");
 }
 
@@ -61,15 +56,9 @@ fn nothing_that_redis_says_reaches_the_terminal_as_control() {
 fn columns_line_up_with_wide_characters() {
     let now = Instant::now();
     let stream = |name: &str| stream_of(name, vec![group_of("g", Lag::Exact(0))]);
-    let table = render(&report(
-        &of_streams(now, vec![stream("注文"), stream("orders")]),
-        now,
-    ));
-    let columns: Vec<_> = table
-        .lines()
-        .skip(1)
-        .map(|line| line[..line.find(" g ").unwrap()].width())
-        .collect();
+    let table = render(&report(&of_streams(now, vec![stream("注文"), stream("orders")]), now));
+    let columns: Vec<_> =
+        table.lines().skip(1).map(|line| line[..line.find(" g ").unwrap()].width()).collect();
     assert_eq!(columns.len(), 2);
     assert_eq!(columns[0], columns[1], "{table}");
 }

@@ -39,12 +39,7 @@ pub fn everything() -> (Arc<Snapshot>, Instant) {
     let started = Instant::now();
     let now = started + Duration::from_secs(60);
     let servers = [main(now), down(started), unpolled()].map(Arc::new);
-    (
-        Arc::new(Snapshot {
-            servers: servers.into(),
-        }),
-        now,
-    )
+    (Arc::new(Snapshot { servers: servers.into() }), now)
 }
 
 /// A process as /proc might show it.
@@ -70,9 +65,7 @@ pub fn of_streams(now: Instant, streams: Vec<StreamEntry>) -> Snapshot {
         poll: Some(Arc::new(poll(now, streams))),
         ..Server::new("main".into(), Duration::from_secs(15))
     };
-    Snapshot {
-        servers: vec![Arc::new(server)],
-    }
+    Snapshot { servers: vec![Arc::new(server)] }
 }
 
 /// A stream that exists, with these groups.
@@ -88,11 +81,7 @@ pub fn stream_of(name: impl Into<Name>, groups: Vec<Group>) -> StreamEntry {
         ends: Some((StreamId::new(NOW_MS - 60_000, 0), StreamId::new(NOW_MS - 1500, 2))),
         groups,
     };
-    StreamEntry {
-        db: 0,
-        name: name.into(),
-        state: Ok(Some(stream)),
-    }
+    StreamEntry { db: 0, name: name.into(), state: Ok(Some(stream)) }
 }
 
 /// A group that has read everything but for its lag, and has nothing pending.
@@ -123,31 +112,18 @@ fn poll(started: Instant, streams: Vec<StreamEntry>) -> Poll {
 
 /// Up, with a stream of every sort.
 fn main(now: Instant) -> Server {
-    let mut counters = Counters {
-        commands: 1234,
-        ..Counters::default()
-    };
+    let mut counters = Counters { commands: 1234, ..Counters::default() };
     for _ in 0..3 {
         counters.count(FaultKind::NoPerm);
     }
-    let entry = |name: &[u8], state| StreamEntry {
-        db: 0,
-        name: Name::from(name),
-        state,
-    };
-    let no_perm = Fault::new(
-        FaultKind::NoPerm,
-        "XINFO STREAM: NOPERM no permissions to access a key",
-    );
+    let entry = |name: &[u8], state| StreamEntry { db: 0, name: Name::from(name), state };
+    let no_perm = Fault::new(FaultKind::NoPerm, "XINFO STREAM: NOPERM no permissions to access a key");
     let streams = vec![
         entry(b"empty", Ok(Some(empty()))),
         entry(b"forbidden", Err(no_perm)),
         entry(b"missing", Ok(None)),
         stream_of("orders", vec![shipping(), billing(), unreadable()]),
-        StreamEntry {
-            db: 3,
-            ..stream_of(HOSTILE, vec![hostile()])
-        },
+        StreamEntry { db: 3, ..stream_of(HOSTILE, vec![hostile()]) },
     ];
     Server {
         latest: Some(Ok(())),
@@ -216,11 +192,7 @@ fn shipping() -> Group {
 
 /// Bounded lag, where Redis reports nil; consumers are not measured; the oldest pending entry has an ID of its own.
 fn billing() -> Group {
-    let lag = Lag::Bounded {
-        lower: 1,
-        upper: 41,
-        estimate: 20,
-    };
+    let lag = Lag::Bounded { lower: 1, upper: 41, estimate: 20 };
     Group {
         consumer_count: 1,
         pending: 1,
@@ -248,15 +220,6 @@ fn unreadable() -> Group {
 }
 
 fn hostile() -> Group {
-    let consumer = Consumer {
-        name: HOSTILE.into(),
-        pending: 0,
-        idle: Duration::ZERO,
-        inactive: None,
-    };
-    Group {
-        consumer_count: 1,
-        consumers: Some(Ok(vec![consumer])),
-        ..group_of(HOSTILE, Lag::Exact(1))
-    }
+    let consumer = Consumer { name: HOSTILE.into(), pending: 0, idle: Duration::ZERO, inactive: None };
+    Group { consumer_count: 1, consumers: Some(Ok(vec![consumer])), ..group_of(HOSTILE, Lag::Exact(1)) }
 }

@@ -38,8 +38,7 @@ impl Place {
         let here = processes.filter(|process| {
             fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(self.0.path()))
         });
-        here.filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?))
-            .collect()
+        here.filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?)).collect()
     }
 }
 
@@ -60,15 +59,9 @@ fn the_demo_shows_every_group_and_leaves_nothing_behind() {
         demo.wait_ready();
         assert_eq!(place.processes().len(), 1, "the private redis-server");
 
-        let all: BTreeSet<_> = GROUPS
-            .iter()
-            .map(|(stream, group)| ((*stream).to_owned(), (*group).to_owned()))
-            .collect();
-        let read: BTreeSet<_> = all
-            .iter()
-            .filter(|(_, group)| group != "newsletter")
-            .cloned()
-            .collect();
+        let all: BTreeSet<_> =
+            GROUPS.iter().map(|(stream, group)| ((*stream).to_owned(), (*group).to_owned())).collect();
+        let read: BTreeSet<_> = all.iter().filter(|(_, group)| group != "newsletter").cloned().collect();
         // Every group has its numbers, and every group that is read has consumers that are idle for some time.
         wait::until("every group to be there", || {
             let metrics = demo.metrics();
@@ -101,24 +94,13 @@ fn the_demo_shows_every_group_and_leaves_nothing_behind() {
             demo.metrics().value(held) == Some(37.0)
         });
         let greeting = demo.process.stdout.text();
-        assert!(
-            greeting.contains(&format!("http://{}/metrics", demo.address)),
-            "{greeting}"
-        );
+        assert!(greeting.contains(&format!("http://{}/metrics", demo.address)), "{greeting}");
 
         demo.process.signal(signal);
-        assert_eq!(
-            demo.process.wait().code(),
-            Some(0),
-            "{}",
-            demo.process.stderr.text()
-        );
+        assert_eq!(demo.process.wait().code(), Some(0), "{}", demo.process.stderr.text());
         assert_eq!(place.processes(), [], "after {signal:?}");
-        let left: Vec<_> = fs::read_dir(place.0.path())
-            .unwrap()
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
+        let left: Vec<_> =
+            fs::read_dir(place.0.path()).unwrap().flatten().map(|entry| entry.path()).collect();
         assert_eq!(left, Vec::<std::path::PathBuf>::new(), "after {signal:?}");
     }
 }

@@ -41,10 +41,7 @@ fn the_format_is_the_one_that_is_asked_for() {
         // curl
         (Some("*/*"), TEXT),
         // Firefox
-        (
-            Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-            TEXT,
-        ),
+        (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), TEXT),
         // Prometheus 2.42
         (
             Some(
@@ -71,10 +68,7 @@ fn the_format_is_the_one_that_is_asked_for() {
             ),
             OPENMETRICS,
         ),
-        (
-            Some("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;version=1.0.0;q=0.1"),
-            TEXT,
-        ),
+        (Some("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;version=1.0.0;q=0.1"), TEXT),
         (Some("application/openmetrics-text;version=2.0.0"), TEXT),
         (Some("image/png"), TEXT),
     ] {
@@ -83,12 +77,7 @@ fn the_format_is_the_one_that_is_asked_for() {
         assert_eq!(answer.status, 200, "{accept:?}");
         assert_eq!(answer.header("content-type"), Some(content_type), "{accept:?}");
         let is_openmetrics = content_type == OPENMETRICS;
-        assert_eq!(
-            answer.text().ends_with("# EOF\n"),
-            is_openmetrics,
-            "{accept:?}: {}",
-            answer.text()
-        );
+        assert_eq!(answer.text().ends_with("# EOF\n"), is_openmetrics, "{accept:?}: {}", answer.text());
         // In OpenMetrics a counter's metadata do not carry its suffix; in the older text they must.
         let metadata = format!(
             "# TYPE streamgauge_redis_commands{} counter",
@@ -96,11 +85,7 @@ fn the_format_is_the_one_that_is_asked_for() {
         );
         assert!(answer.text().contains(&metadata), "{accept:?}: {}", answer.text());
         let samples = Samples::parse(answer.text());
-        assert_eq!(
-            samples.value(r#"redis_stream_length{stream="orders"}"#),
-            Some(10.0),
-            "{accept:?}"
-        );
+        assert_eq!(samples.value(r#"redis_stream_length{stream="orders"}"#), Some(10.0), "{accept:?}");
     }
 }
 
@@ -109,13 +94,7 @@ fn promtool_finds_nothing_to_say() {
     needs!("redis-server", "promtool");
     let gauge = Streamgauge::of(&full_redis().url(), &ONE_POLL);
     let answer = gauge.get("/metrics", &[]);
-    assert!(
-        answer
-            .text()
-            .contains("redis_stream_group_consumer_idle_seconds{"),
-        "{}",
-        answer.text()
-    );
+    assert!(answer.text().contains("redis_stream_group_consumer_idle_seconds{"), "{}", answer.text());
     assert_eq!(promtool_check(answer.text()), Ok(()));
     // The check itself must be able to fail.
     assert!(promtool_check("a_total{ 1\n").is_err());
@@ -134,20 +113,13 @@ fn compressed_only_when_asked() {
         assert_eq!(gzipped.header("content-encoding"), Some("gzip"), "{path}");
         let beginning = |text: &str| text.chars().take(100).collect::<String>();
         assert_eq!(beginning(&gzipped.gunzipped()), beginning(plain.text()), "{path}");
-        assert_eq!(
-            gzipped.gunzipped().lines().count(),
-            plain.text().lines().count(),
-            "{path}"
-        );
+        assert_eq!(gzipped.gunzipped().lines().count(), plain.text().lines().count(), "{path}");
     }
 }
 
 #[test]
 fn every_path_answers() {
-    let gauge = Streamgauge::of(
-        &FakeRedis::start(|_| None).url(),
-        &["--web.telemetry-path", "/numbers"],
-    );
+    let gauge = Streamgauge::of(&FakeRedis::start(|_| None).url(), &["--web.telemetry-path", "/numbers"]);
     for (method, path, status, content_type) in [
         ("GET", "/", 200, Some("text/html; charset=utf-8")),
         ("GET", "/numbers", 200, Some(TEXT)),
@@ -191,27 +163,15 @@ fn not_ready_before_the_first_poll_of_every_server_has_ended() {
         silent.url()
     );
     std::fs::write(file.path(), yaml).unwrap();
-    let gauge = Launch::new("serve")
-        .args(&["--config.file", file.path().to_str().unwrap()])
-        .start();
-    gauge
-        .until(r#"redis_up{redis="well"}"#, Some(1.0))
-        .check(&[(r#"redis_up{redis="silent"}"#, Some(0.0))]);
-    for (path, status) in [
-        ("/readyz", 503),
-        ("/-/ready", 503),
-        ("/healthz", 200),
-        ("/livez", 200),
-        ("/-/healthy", 200),
-    ] {
+    let gauge = Launch::new("serve").args(&["--config.file", file.path().to_str().unwrap()]).start();
+    gauge.until(r#"redis_up{redis="well"}"#, Some(1.0)).check(&[(r#"redis_up{redis="silent"}"#, Some(0.0))]);
+    for (path, status) in
+        [("/readyz", 503), ("/-/ready", 503), ("/healthz", 200), ("/livez", 200), ("/-/healthy", 200)]
+    {
         let answer = gauge.get(path, &[]);
         assert_eq!(answer.status, status, "{path}: {}", answer.text());
         if status == 503 {
-            assert!(
-                answer.text().contains("silent") && !answer.text().contains("well"),
-                "{}",
-                answer.text()
-            );
+            assert!(answer.text().contains("silent") && !answer.text().contains("well"), "{}", answer.text());
         }
     }
 }
@@ -223,9 +183,7 @@ fn slow_clients_keep_nobody_waiting() {
     let mut slow: Vec<_> = (0..64)
         .map(|_| {
             let mut client = TcpStream::connect(gauge.address).unwrap();
-            client
-                .write_all(b"GET /metrics HTTP/1.1\r\nHost: slow\r\n")
-                .unwrap();
+            client.write_all(b"GET /metrics HTTP/1.1\r\nHost: slow\r\n").unwrap();
             client
         })
         .collect();
@@ -244,10 +202,7 @@ fn slow_clients_keep_nobody_waiting() {
 #[test]
 fn nonsense_is_refused() {
     let gauge = Streamgauge::of(&FakeRedis::start(|_| None).url(), &[]);
-    let long = format!(
-        "GET /metrics HTTP/1.1\r\nHost: a\r\nX-Long: {}\r\n\r\n",
-        "a".repeat(1 << 20)
-    );
+    let long = format!("GET /metrics HTTP/1.1\r\nHost: a\r\nX-Long: {}\r\n\r\n", "a".repeat(1 << 20));
     for request in ["nonsense\r\n\r\n", "GET /metrics HTTP/9.9\r\n\r\n", &long] {
         let mut client = TcpStream::connect(gauge.address).unwrap();
         // It may be cut off before it has said everything.

@@ -34,9 +34,7 @@ fn order(lib: &str) -> Order {
     let mut order = Order::new();
     for row in lib.lines().filter_map(|line| line.strip_prefix("//! | [")) {
         let cells: Vec<_> = row.split('|').map(str::trim).collect();
-        let [modules, _, allowed, ..] = &cells[..] else {
-            panic!("not a row of the table: {row}")
-        };
+        let [modules, _, allowed, ..] = &cells[..] else { panic!("not a row of the table: {row}") };
         for module in quoted(modules) {
             let allowed = match *allowed {
                 "all" => Allowed::All,
@@ -116,11 +114,7 @@ fn imports_point_one_way() {
         found.extend(violations(&order, &file, &source));
         seen += imports(Path::new(&file), &source).len();
     }
-    assert!(
-        found.is_empty(),
-        "against the table in src/lib.rs:\n{}",
-        found.join("\n")
-    );
+    assert!(found.is_empty(), "against the table in src/lib.rs:\n{}", found.join("\n"));
     assert!(seen > 50, "only {seen} imports were found: the checker is blind");
 }
 
@@ -129,10 +123,7 @@ fn every_module_has_a_row_in_the_table() {
     let order = order(&lib());
     for (file, _) in sources() {
         if let Some(module) = module_of(Path::new(&file)) {
-            assert!(
-                order.contains_key(&module),
-                "src/{file}: {module} is not in the table of src/lib.rs"
-            );
+            assert!(order.contains_key(&module), "src/{file}: {module} is not in the table of src/lib.rs");
         }
     }
 }
@@ -143,17 +134,10 @@ fn the_table_keeps_its_walls() {
     let order = order(&lib());
     assert_eq!(order["model"], Allowed::Only(vec![]));
     assert_eq!(order["catalogue"], Allowed::Only(vec!["model".into()]));
-    for (module, others) in [
-        ("serve", ["collect", "config"]),
-        ("collect", ["serve", "catalogue"]),
-    ] {
-        let Allowed::Only(allowed) = &order[module] else {
-            panic!("{module} may import all")
-        };
+    for (module, others) in [("serve", ["collect", "config"]), ("collect", ["serve", "catalogue"])] {
+        let Allowed::Only(allowed) = &order[module] else { panic!("{module} may import all") };
         assert!(
-            others
-                .iter()
-                .all(|other| !allowed.iter().any(|name| name == other)),
+            others.iter().all(|other| !allowed.iter().any(|name| name == other)),
             "{module}: {allowed:?}"
         );
     }
@@ -165,15 +149,10 @@ fn no_file_is_too_long() {
         .into_iter()
         .map(|(file, source)| (source.lines().count(), file))
         .filter(|(lines, file)| {
-            let longest = TABLES
-                .iter()
-                .find(|(table, _)| table == file)
-                .map_or(LONGEST, |(_, longest)| *longest);
+            let longest =
+                TABLES.iter().find(|(table, _)| table == file).map_or(LONGEST, |(_, longest)| *longest);
             *lines > longest
         })
         .collect();
-    assert!(
-        too_long.is_empty(),
-        "split these: their subjects are two: {too_long:?}"
-    );
+    assert!(too_long.is_empty(), "split these: their subjects are two: {too_long:?}");
 }

@@ -24,17 +24,9 @@ fn a_signal_ends_it_in_order() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut gauge = Streamgauge::of(&FakeRedis::start(|_| None).url(), &[]);
         gauge.process.signal(signal);
-        assert_eq!(
-            gauge.process.wait().code(),
-            Some(0),
-            "{signal:?}: {}",
-            gauge.process.stderr.text()
-        );
+        assert_eq!(gauge.process.wait().code(), Some(0), "{signal:?}: {}", gauge.process.stderr.text());
         wait::until_true("the log to tell of the end", || gauge.logged("ended").len() == 1);
-        assert!(
-            http::get(gauge.address, "/healthz", &[]).is_err(),
-            "somebody still answers"
-        );
+        assert!(http::get(gauge.address, "/healthz", &[]).is_err(), "somebody still answers");
     }
 }
 
@@ -49,36 +41,24 @@ fn what_is_under_way_is_answered() {
     redis.ask::<()>(&["EVAL", fill, "1", &stream]);
     let mut gauge = Streamgauge::of(&redis.url(), &["--poll.interval", "1h"]);
     let mut client = TcpStream::connect(gauge.address).unwrap();
-    client
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        .unwrap();
+    client.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
     client.peek(&mut [0]).unwrap();
 
     gauge.process.signal(Signal::TERM);
     let ending = "ending: not ready from now on, answering what is under way";
     wait::until_true("the end to begin", || gauge.logged(ending).len() == 1);
     wait::until_true("the port to close", || TcpStream::connect(gauge.address).is_err());
-    assert_eq!(
-        gauge.process.exit_status(),
-        None,
-        "it did not wait for the answer to be read"
-    );
+    assert_eq!(gauge.process.exit_status(), None, "it did not wait for the answer to be read");
 
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
-    let length = head
-        .lines()
-        .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length =
+        head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
     assert_eq!(length, Some(body.len()), "{head}");
     assert_eq!(Samples::parse(body).all("redis_stream_group_lag").len(), 700);
-    assert_eq!(
-        gauge.process.wait().code(),
-        Some(0),
-        "{}",
-        gauge.process.stderr.text()
-    );
+    assert_eq!(gauge.process.wait().code(), Some(0), "{}", gauge.process.stderr.text());
 }
 
 #[test]
@@ -89,12 +69,7 @@ fn it_ends_while_redis_hangs() {
     let mut gauge = Launch::new("serve").args(&arguments).start();
     wait::until_true("a poll to begin", || redis.connections() > 0);
     gauge.process.signal(Signal::TERM);
-    assert_eq!(
-        gauge.process.wait().code(),
-        Some(0),
-        "{}",
-        gauge.process.stderr.text()
-    );
+    assert_eq!(gauge.process.wait().code(), Some(0), "{}", gauge.process.stderr.text());
 
     let mut groups = Launch::new("groups").args(&arguments).spawn();
     wait::until_true("a poll to begin", || redis.connections() > 1);
@@ -127,24 +102,17 @@ fn groups_of_a_redis_that_is_down() {
     redis.run(&["XGROUP CREATE orders workers 0"]);
     let down = free_port();
     let file = tempfile::NamedTempFile::new().unwrap();
-    let yaml = format!(
-        "redis: [{{name: well, url: '{}'}}, {{name: lost, url: '127.0.0.1:{down}'}}]\n",
-        redis.url()
-    );
+    let yaml =
+        format!("redis: [{{name: well, url: '{}'}}, {{name: lost, url: '127.0.0.1:{down}'}}]\n", redis.url());
     fs::write(file.path(), yaml).unwrap();
     for format in ["table", "json"] {
         let output = Launch::new("groups")
             .args(&["--output", format, "--config.file", file.path().to_str().unwrap()])
             .output();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-        let (shown, said) = (
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        );
-        assert!(
-            said.contains("lost") && said.contains(&format!("127.0.0.1:{down}")),
-            "{said}"
-        );
+        let (shown, said) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(said.contains("lost") && said.contains(&format!("127.0.0.1:{down}")), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         // The other one is shown all the same.
         assert!(shown.contains("workers"), "{shown}");
@@ -159,14 +127,7 @@ fn groups_into_a_pipe_that_is_closed() {
     redis.ask::<()>(&["EVAL", fill, "0"]);
     let script = r#""$0" groups --redis.url "$1" | head -n 1"#;
     let output = Command::new("bash")
-        .args([
-            "-o",
-            "pipefail",
-            "-c",
-            script,
-            env!("CARGO_BIN_EXE_streamgauge"),
-            &redis.url(),
-        ])
+        .args(["-o", "pipefail", "-c", script, env!("CARGO_BIN_EXE_streamgauge"), &redis.url()])
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -9,20 +9,14 @@ fn prometheus_reads_lag_and_backlog() {
     needs!("redis-server", "prometheus");
     let redis = RedisServer::start();
     redis.add("orders", 10);
-    redis.run(&[
-        "XGROUP CREATE orders workers 0",
-        "XREADGROUP GROUP workers alice COUNT 1 STREAMS orders >",
-    ]);
+    redis.run(&["XGROUP CREATE orders workers 0", "XREADGROUP GROUP workers alice COUNT 1 STREAMS orders >"]);
     let gauge = Streamgauge::of(&redis.url(), &[]);
     let prometheus = Prometheus::scraping(gauge.address);
     let lag = r#"redis_stream_group_lag{redis="main",db="db0",stream="orders",group="workers"}"#;
     prometheus.until(r#"up{job="streamgauge"}"#, 1.0);
     prometheus.until("redis_up", 1.0);
     prometheus.until(lag, 9.0);
-    prometheus.until(
-        r#"redis_stream_group_backlog{stream="orders",group="workers"}"#,
-        10.0,
-    );
+    prometheus.until(r#"redis_stream_group_backlog{stream="orders",group="workers"}"#, 10.0);
     // The next scrape has the next number.
     redis.add("orders", 5);
     prometheus.until(lag, 14.0);
@@ -40,10 +34,7 @@ fn prometheus_reads_hostile_names() {
     let gauge = Streamgauge::of(&redis.url(), &[]);
     let prometheus = Prometheus::scraping(gauge.address);
     prometheus.until(r#"up{job="streamgauge"}"#, 1.0);
-    prometheus.until(
-        "count(redis_stream_group_backlog == 3)",
-        (hostile::NAMES.len() + 1) as f64,
-    );
+    prometheus.until("count(redis_stream_group_backlog == 3)", (hostile::NAMES.len() + 1) as f64);
     assert_eq!(prometheus.target().unwrap()["lastError"], "");
     let series = prometheus.query("redis_stream_group_backlog").unwrap();
     for (_, text) in hostile::NAMES {

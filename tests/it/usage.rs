@@ -19,11 +19,7 @@ fn streamgauge(directory: &Path, arguments: &[&str], variables: &[(&str, &str)])
     command.envs(variables.iter().copied());
     let output = run(command, b"");
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended {
-        code: output.status.code(),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 /// What is said of a command line that is refused.
@@ -95,28 +91,16 @@ fn a_file_that_is_wrong() {
 #[test]
 fn every_problem_has_a_line_of_its_own() {
     let stderr = refused_file("a: 1\nb: 2\nredis: []\n");
-    let places: Vec<_> = stderr
-        .lines()
-        .filter_map(|line| line.split(": ").nth(1))
-        .collect();
+    let places: Vec<_> = stderr.lines().filter_map(|line| line.split(": ").nth(1)).collect();
     assert_eq!(places, ["gauge.yaml:1:1", "gauge.yaml:2:1", "gauge.yaml:3:8"]);
-    assert!(
-        stderr.lines().all(|line| line.starts_with("streamgauge: ")),
-        "{stderr}"
-    );
+    assert!(stderr.lines().all(|line| line.starts_with("streamgauge: ")), "{stderr}");
 }
 
 #[test]
 fn flags_that_are_wrong() {
     for (arguments, expected) in [
-        (
-            &["--streams", "a["][..],
-            "streamgauge: --streams: the name or glob \"a[\" ",
-        ),
-        (
-            &["--redis.url", "redis://"],
-            "streamgauge: --redis.url: there is no host: ",
-        ),
+        (&["--streams", "a["][..], "streamgauge: --streams: the name or glob \"a[\" "),
+        (&["--redis.url", "redis://"], "streamgauge: --redis.url: there is no host: "),
         (
             &["--redis.database", "x"],
             "streamgauge: --redis.database: expected a whole number from 0 to 65535, ",
@@ -129,34 +113,13 @@ fn flags_that_are_wrong() {
             &["groups", "--consumers", "yes"],
             "streamgauge: --consumers: expected true or false, found \"yes\"",
         ),
-        (
-            &["--log.level", "loud"],
-            "error: invalid value 'loud' for '--log.level ",
-        ),
-        (
-            &["groups", "--output", "xml"],
-            "error: invalid value 'xml' for '--output ",
-        ),
-        (
-            &["groups", "--watch=0s"],
-            "error: invalid value '0s' for '--watch ",
-        ),
-        (
-            &["groups", "--poll.interval", "5s"],
-            "error: unexpected argument '--poll.interval' found",
-        ),
-        (
-            &["--no-such-flag"],
-            "error: unexpected argument '--no-such-flag' found",
-        ),
-        (
-            &["--streams"],
-            "error: a value is required for '--streams <LIST>' but none was supplied",
-        ),
-        (
-            &["no-such-command"],
-            "error: unrecognized subcommand 'no-such-command'",
-        ),
+        (&["--log.level", "loud"], "error: invalid value 'loud' for '--log.level "),
+        (&["groups", "--output", "xml"], "error: invalid value 'xml' for '--output "),
+        (&["groups", "--watch=0s"], "error: invalid value '0s' for '--watch "),
+        (&["groups", "--poll.interval", "5s"], "error: unexpected argument '--poll.interval' found"),
+        (&["--no-such-flag"], "error: unexpected argument '--no-such-flag' found"),
+        (&["--streams"], "error: a value is required for '--streams <LIST>' but none was supplied"),
+        (&["no-such-command"], "error: unrecognized subcommand 'no-such-command'"),
         (
             &["--log.level", "info", "serve"],
             "error: the subcommand 'serve' cannot be used with '--log.level ",
@@ -204,10 +167,7 @@ fn variables_that_are_wrong() {
         "streamgauge: STREAMGAUGE_POLL_INTERVAL: expected a duration from 100ms to 1h, as 500ms, 5s or 1m, found \"often\"\n"
     );
     let stderr = said("REDIS_ADDR", "ftp://u:geheim@h");
-    assert!(
-        stderr.starts_with("streamgauge: REDIS_ADDR: the scheme ftp:// is not supported: "),
-        "{stderr}"
-    );
+    assert!(stderr.starts_with("streamgauge: REDIS_ADDR: the scheme ftp:// is not supported: "), "{stderr}");
     assert!(!stderr.contains("geheim"));
 }
 
@@ -217,23 +177,13 @@ fn a_port_in_use() {
     let address = taken.local_addr().unwrap().to_string();
     let ended = streamgauge(
         Path::new("."),
-        &[
-            "--web.listen-address",
-            "127.0.0.1:0",
-            "--web.listen-address",
-            &address,
-            "--log.level",
-            "error",
-        ],
+        &["--web.listen-address", "127.0.0.1:0", "--web.listen-address", &address, "--log.level", "error"],
         &[("STREAMGAUGE_REDIS_URL", "127.0.0.1:1")],
     );
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
     let expected =
         format!("streamgauge: cannot listen on {address} (--web.listen-address): Address already in use");
-    assert!(
-        ended.stderr.starts_with(&expected) && ended.stderr.lines().count() == 1,
-        "{ended:?}"
-    );
+    assert!(ended.stderr.starts_with(&expected) && ended.stderr.lines().count() == 1, "{ended:?}");
 }
 
 #[test]
@@ -241,11 +191,7 @@ fn help_and_version() {
     let ended = streamgauge(Path::new("."), &["--version"], &[]);
     assert_eq!(
         (ended.code, ended.stdout, ended.stderr),
-        (
-            Some(0),
-            format!("streamgauge {}\n", env!("CARGO_PKG_VERSION")),
-            String::new()
-        )
+        (Some(0), format!("streamgauge {}\n", env!("CARGO_PKG_VERSION")), String::new())
     );
     let ended = streamgauge(Path::new("."), &["--help"], &[("COLUMNS", "100")]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));

@@ -29,10 +29,7 @@ fn any_value() -> impl Strategy<Value = Value> {
             prop::collection::vec(inner.clone(), 0..8).prop_map(Value::Array),
             prop::collection::vec(inner.clone(), 0..8).prop_map(Value::Set),
             prop::collection::vec(pair, 0..8).prop_map(Value::Map),
-            inner.prop_map(|data| Value::Attribute {
-                data: Box::new(data),
-                attributes: vec![]
-            }),
+            inner.prop_map(|data| Value::Attribute { data: Box::new(data), attributes: vec![] }),
         ]
     })
 }
@@ -50,16 +47,13 @@ fn nearly_right(pairs: fn(Line) -> Pairs) -> impl Strategy<Value = Value> {
 /// The pairs of a line in any order, with fields in between that no server sends yet.
 fn shuffled(pairs: fn(Line) -> Pairs) -> impl Strategy<Value = (Line, Wire, Pairs)> {
     let more = prop::collection::vec(any_value(), 0..4);
-    (
-        prop::sample::select(LINES.to_vec()),
-        prop::sample::select(WIRES.to_vec()),
-        more,
-    )
-        .prop_flat_map(move |(line, wire, more)| {
+    (prop::sample::select(LINES.to_vec()), prop::sample::select(WIRES.to_vec()), more).prop_flat_map(
+        move |(line, wire, more)| {
             let mut pairs = pairs(line);
             pairs.extend(more.into_iter().map(|value| ("of-the-future", value)));
             (Just(line), Just(wire), Just(pairs).prop_shuffle())
-        })
+        },
+    )
 }
 
 proptest! {

@@ -35,12 +35,7 @@ pub(super) fn list(items: impl IntoIterator<Item = Value>) -> Value {
 pub(super) fn object(wire: Wire, pairs: &[(&str, Value)]) -> Value {
     match wire {
         Wire::Resp2 => list(pairs.iter().flat_map(|(name, value)| [text(name), value.clone()])),
-        Wire::Resp3 => Value::Map(
-            pairs
-                .iter()
-                .map(|(name, value)| (text(name), value.clone()))
-                .collect(),
-        ),
+        Wire::Resp3 => Value::Map(pairs.iter().map(|(name, value)| (text(name), value.clone())).collect()),
     }
 }
 
@@ -65,10 +60,7 @@ pub(super) fn stream_pairs(line: Line) -> Pairs {
     }
     if line >= Line::V8 {
         // Redis 8.6: what it remembers for idempotent producers.
-        pairs.extend([
-            ("idmp-duration", Value::Int(100)),
-            ("pids-tracked", Value::Int(0)),
-        ]);
+        pairs.extend([("idmp-duration", Value::Int(100)), ("pids-tracked", Value::Int(0))]);
     }
     pairs.extend([
         ("groups", Value::Int(2)),
@@ -88,10 +80,7 @@ pub(super) fn stream_info(line: Line) -> StreamInfo {
         last_generated_id: StreamId::new(1_732_320_000_000, 9),
         max_deleted_entry_id: counters.then_some(StreamId::new(1_732_320_000_000, 2)),
         entries_added: counters.then_some(5),
-        ends: Some((
-            StreamId::new(1_732_310_000_000, 0),
-            StreamId::new(1_732_320_000_000, 5),
-        )),
+        ends: Some((StreamId::new(1_732_310_000_000, 0), StreamId::new(1_732_320_000_000, 5))),
     }
 }
 
@@ -121,11 +110,7 @@ pub(super) fn group_info(line: Line) -> GroupInfo {
 }
 
 pub(super) fn consumer_pairs(line: Line) -> Pairs {
-    let mut pairs = vec![
-        ("name", text("worker-1")),
-        ("pending", Value::Int(7)),
-        ("idle", Value::Int(1500)),
-    ];
+    let mut pairs = vec![("name", text("worker-1")), ("pending", Value::Int(7)), ("idle", Value::Int(1500))];
     if line >= Line::V7_2 {
         pairs.push(("inactive", Value::Int(2500)));
     }

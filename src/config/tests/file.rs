@@ -49,22 +49,13 @@ redis:
 fn an_unknown_key_may_be_a_misspelled_one() {
     for (text, expected) in [
         ("pol: {}", "1:1: pol: unknown key; did you mean \"poll\"?"),
-        (
-            "poll: {intreval: 5s}",
-            "1:8: poll.intreval: unknown key; did you mean \"poll.interval\"?",
-        ),
+        ("poll: {intreval: 5s}", "1:8: poll.intreval: unknown key; did you mean \"poll.interval\"?"),
         (
             "web: {listen-address: ':80'}",
             "1:7: web.listen-address: unknown key; did you mean \"web.listen_address\"?",
         ),
-        (
-            "redis:\n- pasword: x",
-            "2:3: redis[0].pasword: unknown key; did you mean \"password\"?",
-        ),
-        (
-            "redis:\n- group: x",
-            "2:3: redis[0].group: unknown key; did you mean \"groups\"?",
-        ),
+        ("redis:\n- pasword: x", "2:3: redis[0].pasword: unknown key; did you mean \"password\"?"),
+        ("redis:\n- group: x", "2:3: redis[0].group: unknown key; did you mean \"groups\"?"),
         ("poll: {every: 5s}", "1:8: poll.every: unknown key"),
         ("poll: {x: 5s}", "1:8: poll.x: unknown key"),
         ("1: 2", "1:1: 1: unknown key"),
@@ -82,10 +73,7 @@ fn an_unknown_key_may_be_a_misspelled_one() {
 #[test]
 fn a_wrong_type_is_told_with_its_mend() {
     for (text, expected) in [
-        (
-            "redis:\n- name: 5",
-            "2:9: redis[0].name: expected a string, found 5 (put it in quotes)",
-        ),
+        ("redis:\n- name: 5", "2:9: redis[0].name: expected a string, found 5 (put it in quotes)"),
         (
             "redis:\n- name: 1.5",
             "2:9: redis[0].name: expected a string, found a number with a fraction (put it in quotes)",
@@ -98,22 +86,13 @@ fn a_wrong_type_is_told_with_its_mend() {
             "redis:\n- password: true",
             "2:13: redis[0].password: expected a string, found true or false (put it in quotes)",
         ),
-        (
-            "redis:\n- name:",
-            "2:7: redis[0].name: expected a string, found nothing",
-        ),
+        ("redis:\n- name:", "2:7: redis[0].name: expected a string, found nothing"),
         (
             "redis:\n- streams: 5",
             "2:12: redis[0].streams: expected a list of strings, found 5 (put it in quotes)",
         ),
-        (
-            "redis:\n- streams: [a, [b]]",
-            "2:16: redis[0].streams: expected a string, found a list",
-        ),
-        (
-            "redis:\n- consumers: \"true\"",
-            "2:14: redis[0].consumers: expected true or false, found \"true\"",
-        ),
+        ("redis:\n- streams: [a, [b]]", "2:16: redis[0].streams: expected a string, found a list"),
+        ("redis:\n- consumers: \"true\"", "2:14: redis[0].consumers: expected true or false, found \"true\""),
         (
             "poll: {stale_after: \"3\"}",
             "1:21: poll.stale_after: expected a whole number from 1 to 1000, found \"3\"",
@@ -130,22 +109,10 @@ fn a_wrong_type_is_told_with_its_mend() {
             "log: {level: loud}",
             "1:14: log.level: expected one of error, warn, info, debug, trace, found \"loud\"",
         ),
-        (
-            "poll: 5",
-            "1:7: poll: expected keys and values, found a whole number",
-        ),
-        (
-            "redis: x",
-            "1:8: redis: expected a list of servers, found a string",
-        ),
-        (
-            "redis: {url: h}",
-            "1:8: redis: expected a list of servers, found a mapping",
-        ),
-        (
-            "redis: [h]",
-            "1:9: redis[0]: expected keys and values, found a string",
-        ),
+        ("poll: 5", "1:7: poll: expected keys and values, found a whole number"),
+        ("redis: x", "1:8: redis: expected a list of servers, found a string"),
+        ("redis: {url: h}", "1:8: redis: expected a list of servers, found a mapping"),
+        ("redis: [h]", "1:9: redis[0]: expected keys and values, found a string"),
         ("[1]", "1:1: expected keys and values, found a list"),
         ("x", "1:1: expected keys and values, found a string"),
     ] {
@@ -204,15 +171,9 @@ fn a_list_must_name_something() {
 #[test]
 fn a_glob_that_is_wrong_is_quoted() {
     for (glob, why) in [
-        (
-            "a[b",
-            "has a \"[\" without its \"]\" (write \\[ for the character itself)",
-        ),
+        ("a[b", "has a \"[\" without its \"]\" (write \\[ for the character itself)"),
         ("a[]", "has an empty \"[]\""),
-        (
-            "a*\\",
-            "ends in a single \"\\\" (write \\\\ for the character itself)",
-        ),
+        ("a*\\", "ends in a single \"\\\" (write \\\\ for the character itself)"),
     ] {
         assert_eq!(
             problem(&format!("redis: [{{streams: ['{glob}']}}]")),
@@ -255,10 +216,7 @@ fn names_of_servers_are_unique() {
         problem("redis:\n- {}\n- {}"),
         "3:3: redis[1].name: another server is named \"127.0.0.1:6379\" too: give each a name of its own"
     );
-    assert_eq!(
-        problem("redis: [{name: ''}]"),
-        "1:16: redis[0].name: is empty: leave it out for host:port"
-    );
+    assert_eq!(problem("redis: [{name: ''}]"), "1:16: redis[0].name: is empty: leave it out for host:port");
 }
 
 #[test]
@@ -275,25 +233,11 @@ fn one_mistake_is_not_told_twice() {
 fn the_path_of_the_metrics() {
     for path in ["metrics", "", "/a b", "/{x}", "/:x", "/*x", "/a?b", "/a#b", "/é"] {
         let told = problem(&format!("web: {{telemetry_path: \"{path}\"}}"));
-        assert_eq!(
-            told,
-            format!("1:23: web.telemetry_path: expected a path like /metrics, found {path:?}")
-        );
+        assert_eq!(told, format!("1:23: web.telemetry_path: expected a path like /metrics, found {path:?}"));
     }
-    for path in [
-        "/",
-        "/-/healthy",
-        "/-/ready",
-        "/healthz",
-        "/readyz",
-        "/livez",
-        "/api/v1",
-    ] {
+    for path in ["/", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/livez", "/api/v1"] {
         let told = problem(&format!("web: {{telemetry_path: {path}}}"));
-        assert_eq!(
-            told,
-            format!("1:23: web.telemetry_path: {path} is taken: choose another path")
-        );
+        assert_eq!(told, format!("1:23: web.telemetry_path: {path} is taken: choose another path"));
     }
 }
 
@@ -304,10 +248,7 @@ fn what_is_not_yaml_has_a_place_too() {
         ("redis:\n\t- a\n", "2:2: "),
         ("a: [1, 2\nb: 3\n", "2:2: "),
         ("poll:\n  interval: 1s\n  interval: 2s\n", "3:3: duplicated key"),
-        (
-            "poll: {}\n---\nlog: {}\n",
-            "3:1: the file holds a second YAML document: put everything into one",
-        ),
+        ("poll: {}\n---\nlog: {}\n", "3:1: the file holds a second YAML document: put everything into one"),
     ] {
         assert!(problem(text).starts_with(at), "{text:?} gives {}", problem(text));
     }
@@ -315,22 +256,14 @@ fn what_is_not_yaml_has_a_place_too() {
 
 #[test]
 fn a_file_that_cannot_be_read() {
-    let mut sources = Sources {
-        file: Some("/nonexistent/streamgauge.yaml".into()),
-        ..Sources::default()
-    };
+    let mut sources = Sources { file: Some("/nonexistent/streamgauge.yaml".into()), ..Sources::default() };
     assert_eq!(
         load(&sources).unwrap_err().to_string(),
         "/nonexistent/streamgauge.yaml: cannot read the configuration file: No such file or directory (os error 2)"
     );
     let directory = TempDir::new().unwrap();
     sources.file = Some(directory.path().into());
-    assert!(
-        load(&sources)
-            .unwrap_err()
-            .to_string()
-            .contains(": cannot read the configuration file: ")
-    );
+    assert!(load(&sources).unwrap_err().to_string().contains(": cannot read the configuration file: "));
     assert_eq!(
         written().file(b"poll: {}\n# \xff\n").problems(),
         ["streamgauge.yaml: the configuration file is not UTF-8"]

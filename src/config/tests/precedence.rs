@@ -10,33 +10,23 @@ fn a_global_setting() {
         .variable("STREAMGAUGE_POLL_INTERVAL", "2s")
         .file("poll: {interval: 3s}");
     assert_eq!(interval(&all), 1);
-    let no_flag = written()
-        .variable("STREAMGAUGE_POLL_INTERVAL", "2s")
-        .file("poll: {interval: 3s}");
+    let no_flag = written().variable("STREAMGAUGE_POLL_INTERVAL", "2s").file("poll: {interval: 3s}");
     assert_eq!(interval(&no_flag), 2);
     assert_eq!(interval(&written().file("poll: {interval: 3s}")), 3);
     assert_eq!(interval(&written()), 5);
     // An empty variable is none.
-    let empty = written()
-        .variable("STREAMGAUGE_POLL_INTERVAL", "")
-        .file("poll: {interval: 3s}");
+    let empty = written().variable("STREAMGAUGE_POLL_INTERVAL", "").file("poll: {interval: 3s}");
     assert_eq!(interval(&empty), 3);
 }
 
 #[test]
 fn a_setting_of_the_server() {
     let host = |written: &Written| written.server().address.host;
-    let variables = || {
-        written()
-            .variable("STREAMGAUGE_REDIS_URL", "variable")
-            .variable("REDIS_ADDR", "fallback:6379")
-    };
+    let variables =
+        || written().variable("STREAMGAUGE_REDIS_URL", "variable").variable("REDIS_ADDR", "fallback:6379");
     assert_eq!(host(&variables().flag("redis.url", &["flag"])), "flag");
     assert_eq!(host(&variables()), "variable");
-    assert_eq!(
-        host(&variables().variable("STREAMGAUGE_REDIS_URL", "")),
-        "fallback"
-    );
+    assert_eq!(host(&variables().variable("STREAMGAUGE_REDIS_URL", "")), "fallback");
     assert_eq!(host(&written().variable("REDIS_ADDR", "")), "127.0.0.1");
     // A file that lists its servers is the last word: other tools' variables are not meant for them.
     let server = written()
@@ -53,12 +43,9 @@ fn a_setting_of_the_server() {
 
 #[test]
 fn variables_of_redis_exporter() {
-    for (address, expected) in [
-        ("h:7000", "h:7000"),
-        ("redis://h:7000", "h:7000"),
-        ("h", "h:6379"),
-        ("[::1]:7000", "[::1]:7000"),
-    ] {
+    for (address, expected) in
+        [("h:7000", "h:7000"), ("redis://h:7000", "h:7000"), ("h", "h:6379"), ("[::1]:7000", "[::1]:7000")]
+    {
         let server = written()
             .variable("REDIS_ADDR", address)
             .variable("REDIS_USER", "u")
@@ -126,8 +113,5 @@ fn flags_of_a_server_do_not_go_with_a_list_of_servers() {
     });
     assert_eq!(told, expected);
     // Settings that are not of a server may be combined.
-    written()
-        .flag("poll.interval", &["1s"])
-        .file("redis: [{name: a}]")
-        .load();
+    written().flag("poll.interval", &["1s"]).file("redis: [{name: a}]").load();
 }

@@ -67,10 +67,8 @@ fn a_password_on_the_command_line_is_refused_and_not_repeated() {
     let told = written().flag("redis.url", &["redis://u:geheim@h"]).problems();
     assert_eq!(
         told,
-        [
-            "--redis.url: must not hold a password: every process can read the command line; \
-            use STREAMGAUGE_REDIS_URL, STREAMGAUGE_REDIS_PASSWORD or --redis.password-file"
-        ]
+        ["--redis.url: must not hold a password: every process can read the command line; \
+            use STREAMGAUGE_REDIS_URL, STREAMGAUGE_REDIS_PASSWORD or --redis.password-file"]
     );
     // A user name may stand there.
     let server = written().flag("redis.url", &["redis://u@h"]).server();
@@ -89,18 +87,13 @@ fn one_password_in_one_place() {
             url().variable("STREAMGAUGE_REDIS_PASSWORD", "q"),
             "STREAMGAUGE_REDIS_PASSWORD: is in the URL too: leave one out",
         ),
-        (
-            url().flag("redis.username", &["v"]),
-            "--redis.username: is in the URL too: leave one out",
-        ),
+        (url().flag("redis.username", &["v"]), "--redis.username: is in the URL too: leave one out"),
         (
             url().flag("redis.password-file", &[file]),
             "--redis.password-file: there is a password besides the file: leave one out",
         ),
         (
-            written()
-                .variable("STREAMGAUGE_REDIS_PASSWORD", "q")
-                .flag("redis.password-file", &[file]),
+            written().variable("STREAMGAUGE_REDIS_PASSWORD", "q").flag("redis.password-file", &[file]),
             "--redis.password-file: there is a password besides the file: leave one out",
         ),
         (
@@ -111,18 +104,9 @@ fn one_password_in_one_place() {
         assert_eq!(written.problems(), [expected]);
     }
     // Another tool's variables give way.
-    let server = url()
-        .variable("REDIS_PASSWORD", "q")
-        .variable("REDIS_USER", "v")
-        .server();
-    assert_eq!(
-        (server.username.as_deref(), password(&server).as_deref()),
-        (Some("u"), Some("p"))
-    );
-    let server = written()
-        .variable("REDIS_PASSWORD", "q")
-        .flag("redis.password-file", &[file])
-        .server();
+    let server = url().variable("REDIS_PASSWORD", "q").variable("REDIS_USER", "v").server();
+    assert_eq!((server.username.as_deref(), password(&server).as_deref()), (Some("u"), Some("p")));
+    let server = written().variable("REDIS_PASSWORD", "q").flag("redis.password-file", &[file]).server();
     assert_eq!(password(&server).as_deref(), Some("of file"));
 }
 
@@ -140,13 +124,9 @@ fn a_password_file_is_read_anew() {
     );
     fs::write(&file, "one\n").unwrap();
     let server = written.server();
-    for (content, expected) in [
-        ("one", "one"),
-        ("two\n", "two"),
-        ("three\r\n", "three"),
-        (" four \n\n", " four \n"),
-        ("", ""),
-    ] {
+    for (content, expected) in
+        [("one", "one"), ("two\n", "two"), ("three\r\n", "three"), (" four \n\n", " four \n"), ("", "")]
+    {
         fs::write(&file, content).unwrap();
         assert_eq!(password(&server).as_deref(), Some(expected), "{content:?}");
     }

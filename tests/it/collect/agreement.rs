@@ -59,9 +59,7 @@ fn the_lag_is_true_or_says_that_it_is_not() {
         }
         redis.ask::<()>(&["RENAME", "s", name]);
     }
-    let output = Launch::new("groups")
-        .args(&["--output", "json", "--redis.url", &redis.url()])
-        .output();
+    let output = Launch::new("groups").args(&["--output", "json", "--redis.url", &redis.url()]).output();
     assert!(output.status.success(), "{output:?}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let streams = report["servers"][0]["streams"].as_array().unwrap();
@@ -70,21 +68,14 @@ fn the_lag_is_true_or_says_that_it_is_not() {
     for (name, _, claimed) in histories {
         let stream = streams.iter().find(|stream| stream["stream"] == *name).unwrap();
         let ours = &stream["groups"][0];
-        let of = |field: &str| {
-            ours[field]
-                .as_u64()
-                .unwrap_or_else(|| panic!("{name}: no {field} in {ours}"))
-        };
+        let of = |field: &str| ours[field].as_u64().unwrap_or_else(|| panic!("{name}: no {field} in {ours}"));
         let (lag, lower, upper) = (of("lag"), of("lag_lower_bound"), of("lag_upper_bound"));
 
         // Whatever anybody says, these are the entries that wait.
         let last_delivered = ours["last_delivered_id"].as_str().unwrap();
         let from_there: Vec<(String, redis::Value)> = redis.ask(&["XRANGE", name, last_delivered, "+"]);
         let truth = from_there.iter().filter(|(id, _)| id != last_delivered).count() as u64;
-        assert!(
-            (lower..=upper).contains(&truth),
-            "{name}: {truth} entries wait, {ours}"
-        );
+        assert!((lower..=upper).contains(&truth), "{name}: {truth} entries wait, {ours}");
         assert!((lower..=upper).contains(&lag), "{name}: {ours}");
         assert_eq!(lag == 0, truth == 0, "{name}: {truth} entries wait, {ours}");
         if lower == upper {
@@ -113,28 +104,14 @@ fn the_table_shows_the_same() {
     needs!("redis-server");
     let redis = RedisServer::start();
     redis.add("orders", 10);
-    redis.run(&[
-        "XGROUP CREATE orders workers 0",
-        "XREADGROUP GROUP workers alice COUNT 1 STREAMS orders >",
-    ]);
+    redis.run(&["XGROUP CREATE orders workers 0", "XREADGROUP GROUP workers alice COUNT 1 STREAMS orders >"]);
     let last = redis.groups("orders")["workers"]["last-delivered-id"].clone();
     let last: String = redis::FromRedisValue::from_redis_value(last).unwrap();
-    let output = Launch::new("groups")
-        .args(&["--redis.url", &redis.url(), "--redis.name", "main"])
-        .output();
+    let output = Launch::new("groups").args(&["--redis.url", &redis.url(), "--redis.name", "main"]).output();
     assert!(output.status.success(), "{output:?}");
     let table = String::from_utf8(output.stdout).unwrap();
-    let rows: Vec<Vec<&str>> = table
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows.len(), 2, "{table}");
-    assert_eq!(
-        rows[1],
-        [
-            "main", "0", "orders", "workers", "10", "9", "derived", "1", "1", &last
-        ],
-        "{table}"
-    );
+    assert_eq!(rows[1], ["main", "0", "orders", "workers", "10", "9", "derived", "1", "1", &last], "{table}");
     assert_eq!(output.stderr, b"", "{table}");
 }

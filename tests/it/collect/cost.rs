@@ -14,9 +14,7 @@ fn polling_calls(redis: &RedisServer) -> BTreeMap<String, u64> {
 /// How often Redis has read from a socket: at least once for each round trip.
 fn reads(redis: &RedisServer) -> u64 {
     let info: String = redis.ask(&["INFO", "stats"]);
-    let reads = info
-        .lines()
-        .find_map(|line| line.strip_prefix("total_reads_processed:"));
+    let reads = info.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
     reads.unwrap().parse().unwrap()
 }
 
@@ -52,11 +50,7 @@ fn commands_are_counted_and_round_trips_do_not_grow_with_streams() {
         }
         // CLIENT NO-TOUCH and INFO are sent once for each connection.
         let commands = calls.values().sum::<u64>() + 2;
-        assert_eq!(
-            metrics.value("streamgauge_redis_commands_total"),
-            Some(commands as f64),
-            "{calls:?}"
-        );
+        assert_eq!(metrics.value("streamgauge_redis_commands_total"), Some(commands as f64), "{calls:?}");
         // 1,800 commands for 300 streams: were they sent one by one, there would be as many reads.
         assert!(reads < 100, "{reads} reads for {commands} commands");
     }
@@ -103,12 +97,6 @@ fn polling_does_not_keep_streams_warm() {
         });
     }
     // Where the server does not know CLIENT NO-TOUCH, that it is refused must not matter.
-    gauge.poll().check(&[
-        ("redis_up", Some(1.0)),
-        (r#"redis_stream_up{stream="orders"}"#, Some(1.0)),
-    ]);
-    assert_eq!(
-        gauge.logged("redis cannot be polled"),
-        Vec::<serde_json::Value>::new()
-    );
+    gauge.poll().check(&[("redis_up", Some(1.0)), (r#"redis_stream_up{stream="orders"}"#, Some(1.0))]);
+    assert_eq!(gauge.logged("redis cannot be polled"), Vec::<serde_json::Value>::new());
 }

@@ -8,21 +8,15 @@ use crate::support::{
 };
 
 fn streams(metrics: &Samples) -> Vec<&str> {
-    let mut names: Vec<_> = metrics
-        .all("redis_stream_length")
-        .iter()
-        .map(|sample| sample.labels["stream"].as_str())
-        .collect();
+    let mut names: Vec<_> =
+        metrics.all("redis_stream_length").iter().map(|sample| sample.labels["stream"].as_str()).collect();
     names.sort_unstable();
     names
 }
 
 fn groups(metrics: &Samples) -> Vec<&str> {
-    let mut names: Vec<_> = metrics
-        .all("redis_stream_group_lag")
-        .iter()
-        .map(|sample| sample.labels["group"].as_str())
-        .collect();
+    let mut names: Vec<_> =
+        metrics.all("redis_stream_group_lag").iter().map(|sample| sample.labels["group"].as_str()).collect();
     names.sort_unstable();
     names
 }
@@ -64,10 +58,7 @@ fn discovery_follows_what_comes_and_goes() {
     redis.run(&["SET events:b text"]);
     let metrics = gauge.poll();
     assert_eq!(streams(&metrics), [""; 0]);
-    metrics.check(&[
-        (r#"redis_stream_up{stream="events:b"}"#, None),
-        ("redis_up", Some(1.0)),
-    ]);
+    metrics.check(&[(r#"redis_stream_up{stream="events:b"}"#, None), ("redis_up", Some(1.0))]);
 }
 
 #[test]
@@ -96,10 +87,7 @@ fn a_named_stream_that_does_not_exist_is_shown_as_such() {
         (r#"redis_stream_length{stream="orders"}"#, Some(0.0)),
         (r#"redis_stream_group_lag{group="workers"}"#, Some(0.0)),
         (r#"redis_stream_first_entry_id{stream="orders"}"#, None),
-        (
-            r#"redis_stream_last_entry_timestamp_seconds{stream="orders"}"#,
-            None,
-        ),
+        (r#"redis_stream_last_entry_timestamp_seconds{stream="orders"}"#, None),
     ]);
 }
 
@@ -115,10 +103,7 @@ fn groups_are_included_and_excluded() {
         (&[][..], &["billing", "tmp-1", "tmp-2", "web"][..]),
         (&["--groups.include", "web,tmp-*"], &["tmp-1", "tmp-2", "web"]),
         (&["--groups.exclude", "tmp-*"], &["billing", "web"]),
-        (
-            &["--groups.include", "tmp-*", "--groups.exclude", "tmp-2"],
-            &["tmp-1"],
-        ),
+        (&["--groups.include", "tmp-*", "--groups.exclude", "tmp-2"], &["tmp-1"]),
     ] {
         let gauge = Streamgauge::of(&redis.url(), arguments);
         let metrics = gauge.metrics();
@@ -132,16 +117,10 @@ fn consumers_can_be_left_out() {
     needs!("redis-server");
     let redis = RedisServer::start();
     redis.add("orders", 3);
-    redis.run(&[
-        "XGROUP CREATE orders workers 0",
-        "XREADGROUP GROUP workers alice COUNT 2 STREAMS orders >",
-    ]);
+    redis.run(&["XGROUP CREATE orders workers 0", "XREADGROUP GROUP workers alice COUNT 2 STREAMS orders >"]);
     let gauge = Streamgauge::of(&redis.url(), &["--consumers", "false"]);
     let metrics = gauge.poll();
-    let of_consumers = metrics
-        .0
-        .iter()
-        .find(|sample| sample.labels.contains_key("consumer"));
+    let of_consumers = metrics.0.iter().find(|sample| sample.labels.contains_key("consumer"));
     assert_eq!(of_consumers, None);
     metrics.check(&[
         ("redis_stream_group_consumers", Some(1.0)),
@@ -160,17 +139,11 @@ fn the_database_is_the_one_that_is_asked_for() {
     redis.add("orders", 1);
     redis.run_on(3, &["XADD orders 1-1 n 1", "XADD orders 1-2 n 1"]);
     let (url, with_path) = (redis.url(), format!("{}/3", redis.url()));
-    for arguments in [
-        &["--redis.url", &with_path][..],
-        &["--redis.url", &url, "--redis.database", "3"],
-    ] {
+    for arguments in [&["--redis.url", &with_path][..], &["--redis.url", &url, "--redis.database", "3"]] {
         let gauge = Launch::new("serve").args(arguments).start();
         gauge.wait_ready();
         let metrics = gauge.metrics();
-        assert_eq!(
-            metrics.value(r#"redis_stream_length{db="db3",stream="orders"}"#),
-            Some(2.0)
-        );
+        assert_eq!(metrics.value(r#"redis_stream_length{db="db3",stream="orders"}"#), Some(2.0));
         assert_eq!(metrics.all("redis_stream_length").len(), 1);
     }
 }

@@ -46,36 +46,15 @@ fn every_series_says_what_redis_says() {
         ("redis_stream_exists", Some(1.0)),
         ("redis_stream_length", integer(&stream, "length")),
         ("redis_stream_groups", integer(&stream, "groups")),
-        (
-            "redis_stream_entries_added_total",
-            integer(&stream, "entries-added"),
-        ),
-        (
-            "redis_stream_radix_tree_keys",
-            integer(&stream, "radix-tree-keys"),
-        ),
-        (
-            "redis_stream_radix_tree_nodes",
-            integer(&stream, "radix-tree-nodes"),
-        ),
+        ("redis_stream_entries_added_total", integer(&stream, "entries-added")),
+        ("redis_stream_radix_tree_keys", integer(&stream, "radix-tree-keys")),
+        ("redis_stream_radix_tree_nodes", integer(&stream, "radix-tree-nodes")),
         ("redis_stream_first_entry_id", id_ms(&stream, "first-entry")),
         ("redis_stream_last_entry_id", id_ms(&stream, "last-entry")),
-        (
-            "redis_stream_last_generated_id",
-            id_ms(&stream, "last-generated-id"),
-        ),
-        (
-            "redis_stream_max_deleted_entry_id",
-            id_ms(&stream, "max-deleted-entry-id"),
-        ),
-        (
-            "redis_stream_first_entry_timestamp_seconds",
-            id_ms(&stream, "first-entry").map(|ms| ms / 1e3),
-        ),
-        (
-            "redis_stream_last_entry_timestamp_seconds",
-            id_ms(&stream, "last-entry").map(|ms| ms / 1e3),
-        ),
+        ("redis_stream_last_generated_id", id_ms(&stream, "last-generated-id")),
+        ("redis_stream_max_deleted_entry_id", id_ms(&stream, "max-deleted-entry-id")),
+        ("redis_stream_first_entry_timestamp_seconds", id_ms(&stream, "first-entry").map(|ms| ms / 1e3)),
+        ("redis_stream_last_entry_timestamp_seconds", id_ms(&stream, "last-entry").map(|ms| ms / 1e3)),
     ] {
         let selector = format!(r#"{metric}{{redis="main",db="db0",stream="orders"}}"#);
         metrics.check(&[(&selector, value)]);
@@ -87,10 +66,7 @@ fn every_series_says_what_redis_says() {
     let workers = if redis.version() >= (7, 0) {
         3.0
     } else {
-        metrics
-            .value(&format!("redis_stream_group_lag{WORKERS}"))
-            .unwrap()
-            .clamp(1.0, 8.0)
+        metrics.value(&format!("redis_stream_group_lag{WORKERS}")).unwrap().clamp(1.0, 8.0)
     };
     for (name, lag) in [("workers", workers), ("fresh", 0.0)] {
         let group = &groups[name];
@@ -100,10 +76,7 @@ fn every_series_says_what_redis_says() {
             ("redis_stream_group_backlog", Some(lag + pending)),
             ("redis_stream_group_messages_pending", Some(pending)),
             ("redis_stream_group_consumers", integer(group, "consumers")),
-            (
-                "redis_stream_group_last_delivered_id",
-                id_ms(group, "last-delivered-id"),
-            ),
+            ("redis_stream_group_last_delivered_id", id_ms(group, "last-delivered-id")),
             ("redis_stream_group_entries_read", integer(group, "entries-read")),
         ] {
             let selector = format!(r#"{metric}{{redis="main",db="db0",stream="orders",group="{name}"}}"#);
@@ -117,10 +90,7 @@ fn every_series_says_what_redis_says() {
         );
         metrics.check(&[(&selector, integer(&consumer, "pending"))]);
     }
-    metrics.check(&[(
-        &format!("redis_stream_group_oldest_pending_deliveries{WORKERS}"),
-        Some(2.0),
-    )]);
+    metrics.check(&[(&format!("redis_stream_group_oldest_pending_deliveries{WORKERS}"), Some(2.0))]);
 }
 
 /// Between what Redis said before a poll and what it says afterwards.
@@ -151,10 +121,7 @@ fn ages_are_measured_by_redis_clock() {
     ];
     for (selector, (before, after)) in selectors.iter().zip(before.into_iter().zip(after)) {
         let value = metrics.value(selector).unwrap();
-        assert!(
-            (before..=after).contains(&value),
-            "{selector}: {value} is not in {before}..={after}"
-        );
+        assert!((before..=after).contains(&value), "{selector}: {value} is not in {before}..={after}");
     }
 }
 
@@ -173,12 +140,7 @@ fn no_metric_of_the_catalogue_is_missing() {
         .map(str::to_owned)
         .collect();
     assert!(known.is_subset(&shown), "missing: {:?}", known.difference(&shown));
-    assert!(
-        shown
-            .iter()
-            .all(|name| CATALOGUE.iter().any(|metric| metric.name == name)),
-        "{shown:?}"
-    );
+    assert!(shown.iter().all(|name| CATALOGUE.iter().any(|metric| metric.name == name)), "{shown:?}");
 }
 
 /// What does not change with time.
@@ -205,10 +167,7 @@ fn resp3_gives_the_same_series() {
         let clients: String = redis.ask(&["CLIENT", "LIST"]);
         let expected = format!("resp={}", &protocol[4..]);
         // `resp` is in the list from 7.0 on.
-        assert!(
-            redis.version() < (7, 0) || clients.contains(&expected),
-            "{clients}"
-        );
+        assert!(redis.version() < (7, 0) || clients.contains(&expected), "{clients}");
         lasting(gauge.metrics())
     });
     assert!(two.len() > 30, "{two:?}");
@@ -226,10 +185,7 @@ fn what_is_gone_from_redis_is_gone_from_the_next_poll() {
             "XGROUP DELCONSUMER orders workers bob",
             r#"redis_stream_group_consumer_idle_seconds{consumer="bob"}"#,
         ),
-        (
-            "XGROUP DESTROY orders fresh",
-            r#"redis_stream_group_lag{group="fresh"}"#,
-        ),
+        ("XGROUP DESTROY orders fresh", r#"redis_stream_group_lag{group="fresh"}"#),
         ("DEL other", r#"redis_stream_length{stream="other"}"#),
     ] {
         let is_shown = |metrics: &Samples| !metrics.all(gone).is_empty();
@@ -240,17 +196,11 @@ fn what_is_gone_from_redis_is_gone_from_the_next_poll() {
     // Not a trace of them in any series, and the rest is there.
     let metrics = gauge.metrics();
     for (label, value) in [("consumer", "bob"), ("group", "fresh"), ("stream", "other")] {
-        let left = metrics
-            .0
-            .iter()
-            .find(|sample| sample.labels.get(label).is_some_and(|name| name == value));
+        let left = metrics.0.iter().find(|sample| sample.labels.get(label).is_some_and(|name| name == value));
         assert_eq!(left, None);
     }
     // What bob held went with him.
-    let left = |group: &str| {
-        metrics.value(&format!(
-            r#"redis_stream_group_messages_pending{{group="{group}"}}"#
-        ))
-    };
+    let left =
+        |group: &str| metrics.value(&format!(r#"redis_stream_group_messages_pending{{group="{group}"}}"#));
     assert_eq!((left("workers"), left("fresh")), (Some(2.0), None));
 }

@@ -18,9 +18,7 @@ fn fill(redis: &RedisServer) {
 /// Everything about Redis but redis_up.
 fn measured(metrics: &Samples) -> Vec<&str> {
     let names = metrics.0.iter().map(|sample| sample.name.as_str());
-    names
-        .filter(|name| name.starts_with("redis_") && *name != "redis_up")
-        .collect()
+    names.filter(|name| name.starts_with("redis_") && *name != "redis_up").collect()
 }
 
 #[track_caller]
@@ -35,14 +33,7 @@ fn until_stale(gauge: &Streamgauge) -> Samples {
 }
 
 /// Stale after 3 intervals, as by default.
-const STALE: [&str; 6] = [
-    "--poll.interval",
-    "200ms",
-    "--poll.stale-after",
-    "3",
-    "--redis.timeout",
-    "500ms",
-];
+const STALE: [&str; 6] = ["--poll.interval", "200ms", "--poll.stale-after", "3", "--redis.timeout", "500ms"];
 
 #[test]
 fn absent_at_the_start() {
@@ -55,13 +46,7 @@ fn absent_at_the_start() {
     assert!(metrics.value(r#"streamgauge_poll_errors_total{kind="connect"}"#) >= Some(1.0));
     let server = &gauge.groups()["servers"][0];
     assert_eq!(server["up"], false);
-    assert!(
-        server["error"]
-            .as_str()
-            .unwrap()
-            .contains(&format!("127.0.0.1:{port}")),
-        "{server}"
-    );
+    assert!(server["error"].as_str().unwrap().contains(&format!("127.0.0.1:{port}")), "{server}");
 
     let redis = RedisServer::on(port, &[]);
     fill(&redis);
@@ -106,14 +91,8 @@ fn hanging() {
     assert_eq!(gauge.get("/readyz", &[]).status, 200);
     assert_eq!(gauge.get("/", &[]).status, 200);
     wait::until("a timeout to be counted", || {
-        let timeouts = gauge
-            .metrics()
-            .value(r#"streamgauge_poll_errors_total{kind="timeout"}"#);
-        if timeouts >= Some(1.0) {
-            Ok(())
-        } else {
-            Err(format!("{timeouts:?}"))
-        }
+        let timeouts = gauge.metrics().value(r#"streamgauge_poll_errors_total{kind="timeout"}"#);
+        if timeouts >= Some(1.0) { Ok(()) } else { Err(format!("{timeouts:?}")) }
     });
     redis.resume();
     gauge.until(LAG, Some(3.0)).check(&[("redis_up", Some(1.0))]);
@@ -128,20 +107,11 @@ fn loading_its_data() {
     // While it loads, Redis looks at its connections once for every KB of the file: one for each of these keys.
     let mut redis = RedisServer::with(&["--rdbcompression", "no"]);
     fill(&redis);
-    redis.ask::<()>(&[
-        "EVAL",
-        "for i = 1, 1000 do redis.call('SET', i, string.rep('x', 1000)) end",
-        "0",
-    ]);
+    redis.ask::<()>(&["EVAL", "for i = 1, 1000 do redis.call('SET', i, string.rep('x', 1000)) end", "0"]);
     redis.run(&["SAVE"]);
     let gauge = Streamgauge::of(&redis.url(), &[]);
     gauge.until(LAG, Some(3.0));
-    redis.restart(&[
-        "--key-load-delay",
-        "50000",
-        "--loading-process-events-interval-bytes",
-        "1024",
-    ]);
+    redis.restart(&["--key-load-delay", "50000", "--loading-process-events-interval-bytes", "1024"]);
     wait::until("LOADING to be counted", || {
         let metrics = gauge.metrics();
         let loading = metrics.value(r#"streamgauge_poll_errors_total{kind="loading"}"#);
@@ -163,10 +133,7 @@ fn wrong_password_then_the_right_one() {
     fill(&redis);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "wrong-horse\n").unwrap();
-    let gauge = Streamgauge::of(
-        &redis.url(),
-        &["--redis.password-file", file.path().to_str().unwrap()],
-    );
+    let gauge = Streamgauge::of(&redis.url(), &["--redis.password-file", file.path().to_str().unwrap()]);
     let metrics = gauge.metrics();
     metrics.check(&[("redis_up", Some(0.0))]);
     assert!(metrics.value(r#"streamgauge_poll_errors_total{kind="auth"}"#) >= Some(1.0));
@@ -183,18 +150,13 @@ fn a_user_without_a_password() {
     needs!("redis-server");
     let redis = RedisServer::start();
     fill(&redis);
-    redis.run(&[
-        "ACL SETUSER open on nopass ~* +@all",
-        "ACL SETUSER closed on >secret ~* +@all",
-    ]);
+    redis.run(&["ACL SETUSER open on nopass ~* +@all", "ACL SETUSER closed on >secret ~* +@all"]);
     for (user, up) in [("open", 1.0), ("closed", 0.0), ("nobody", 0.0)] {
         let gauge = Streamgauge::of(&redis.url(), &["--redis.username", user]);
         gauge.metrics().check(&[("redis_up", Some(up))]);
         let clients: String = redis.ask(&["CLIENT", "LIST"]);
         assert_eq!(
-            clients
-                .split_whitespace()
-                .any(|field| field == format!("user={user}")),
+            clients.split_whitespace().any(|field| field == format!("user={user}")),
             up == 1.0,
             "{clients}"
         );

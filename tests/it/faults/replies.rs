@@ -9,10 +9,7 @@ use crate::support::{
 /// Two streams, `bad` and the healthy `orders`.
 fn with_bad(answer: impl Fn(&[&str]) -> Option<String> + Send + Sync + 'static) -> FakeRedis {
     FakeRedis::start(move |words| match words {
-        ["SCAN", ..] => Some(Reply::Is(array(&[
-            bulk("0"),
-            array(&[bulk("bad"), bulk("orders")]),
-        ]))),
+        ["SCAN", ..] => Some(Reply::Is(array(&[bulk("0"), array(&[bulk("bad"), bulk("orders")])]))),
         words if words.contains(&"bad") => answer(words).map(Reply::Is),
         _ => None,
     })
@@ -54,10 +51,7 @@ fn an_unexpected_shape_fails_that_stream_alone() {
         }
         let logged = gauge.logged("stream cannot be read");
         assert_eq!(logged.len(), 1, "{place}");
-        assert!(
-            logged[0]["reason"].as_str().unwrap().starts_with(command),
-            "{logged:?}"
-        );
+        assert!(logged[0]["reason"].as_str().unwrap().starts_with(command), "{logged:?}");
     }
 }
 
@@ -86,17 +80,11 @@ fn odd_replies_that_are_no_faults() {
         (r#"redis_stream_group_entries_read{group="odd"}"#, None),
         (r#"redis_stream_group_lag_lower_bound{group="odd"}"#, Some(1.0)),
         (r#"redis_stream_group_lag_upper_bound{group="odd"}"#, Some(9.0)),
-        (
-            r#"redis_stream_group_lag_source{group="odd",source="bounded"}"#,
-            Some(1.0),
-        ),
+        (r#"redis_stream_group_lag_source{group="odd",source="bounded"}"#, Some(1.0)),
         // By the place of 4 between 1 and 10.
         (r#"redis_stream_group_lag{group="odd"}"#, Some(6.0)),
     ]);
-    assert_eq!(
-        gauge.groups()["servers"][0]["streams"][0]["groups"][0]["redis_lag"],
-        -5
-    );
+    assert_eq!(gauge.groups()["servers"][0]["streams"][0]["groups"][0]["redis_lag"], -5);
 }
 
 /// A poll that fails whole fails alone: the next one opens a connection of its own.
@@ -104,30 +92,12 @@ fn odd_replies_that_are_no_faults() {
 fn broken_conversations_end_the_poll_and_nothing_else() {
     for (reply, kinds) in [
         (Reply::Cut(String::new()), &["disconnected"][..]),
-        (
-            Reply::Cut("*2\r\n$5\r\nabc".into()),
-            &["disconnected", "unexpected_reply"],
-        ),
-        (
-            Reply::Is("HTTP/1.1 400 Bad Request\r\n\r\n".into()),
-            &["unexpected_reply", "disconnected"],
-        ),
-        (
-            Reply::Is("-LOADING Redis is loading the dataset in memory\r\n".into()),
-            &["loading"],
-        ),
-        (
-            Reply::Is("-MASTERDOWN Link with MASTER is down\r\n".into()),
-            &["masterdown"],
-        ),
-        (
-            Reply::Is("-BUSY Redis is busy running a script\r\n".into()),
-            &["busy"],
-        ),
-        (
-            Reply::Is("-NOAUTH Authentication required.\r\n".into()),
-            &["auth"],
-        ),
+        (Reply::Cut("*2\r\n$5\r\nabc".into()), &["disconnected", "unexpected_reply"]),
+        (Reply::Is("HTTP/1.1 400 Bad Request\r\n\r\n".into()), &["unexpected_reply", "disconnected"]),
+        (Reply::Is("-LOADING Redis is loading the dataset in memory\r\n".into()), &["loading"]),
+        (Reply::Is("-MASTERDOWN Link with MASTER is down\r\n".into()), &["masterdown"]),
+        (Reply::Is("-BUSY Redis is busy running a script\r\n".into()), &["busy"]),
+        (Reply::Is("-NOAUTH Authentication required.\r\n".into()), &["auth"]),
         (Reply::Never, &["timeout"]),
     ] {
         let answer = reply.clone();
@@ -148,17 +118,9 @@ fn broken_conversations_end_the_poll_and_nothing_else() {
         assert_eq!(metrics.all("redis_stream_length").len(), 0);
         wait::until("another connection", || {
             let connections = redis.connections();
-            if connections >= 3 {
-                Ok(())
-            } else {
-                Err(connections.to_string())
-            }
+            if connections >= 3 { Ok(()) } else { Err(connections.to_string()) }
         });
         let logged = gauge.logged("redis cannot be polled");
-        assert_eq!(
-            logged.len(),
-            1,
-            "{reply:?}: what does not change is said once: {logged:?}"
-        );
+        assert_eq!(logged.len(), 1, "{reply:?}: what does not change is said once: {logged:?}");
     }
 }

@@ -17,10 +17,7 @@ use crate::support::{
 const GOOD: [(&str, Option<f64>); 3] = [
     ("redis_up", Some(1.0)),
     (r#"redis_stream_up{stream="good"}"#, Some(1.0)),
-    (
-        r#"redis_stream_group_lag{stream="good",group="workers"}"#,
-        Some(3.0),
-    ),
+    (r#"redis_stream_group_lag{stream="good",group="workers"}"#, Some(3.0)),
 ];
 
 fn with_a_good_stream() -> RedisServer {
@@ -49,14 +46,8 @@ fn a_key_of_another_type() {
     let logged = gauge.logged("stream cannot be read");
     assert_eq!(logged.len(), 1, "{logged:?}");
     assert_eq!(logged[0]["stream"], "bad");
-    assert!(
-        logged[0]["reason"].as_str().unwrap().contains("WRONGTYPE"),
-        "{logged:?}"
-    );
-    assert_eq!(
-        gauge.groups()["servers"][0]["streams"][0]["error"],
-        logged[0]["reason"]
-    );
+    assert!(logged[0]["reason"].as_str().unwrap().contains("WRONGTYPE"), "{logged:?}");
+    assert_eq!(gauge.groups()["servers"][0]["streams"][0]["error"], logged[0]["reason"]);
 
     // Mended while it runs.
     redis.run(&["DEL bad", "XADD bad * n 1"]);
@@ -98,17 +89,11 @@ fn no_permission_for_one_command() {
             // Nothing is pending and nobody consumes there: nothing is refused.
             metrics.check(&GOOD);
         }
-        assert!(
-            metrics.value(r#"streamgauge_poll_errors_total{kind="noperm"}"#) >= Some(2.0),
-            "{rights}"
-        );
+        assert!(metrics.value(r#"streamgauge_poll_errors_total{kind="noperm"}"#) >= Some(2.0), "{rights}");
         let logged = gauge.logged("stream cannot be read");
         let of_busy: Vec<_> = logged.iter().filter(|line| line["stream"] == "busy").collect();
         assert_eq!(of_busy.len(), 1, "{rights}: {logged:?}");
-        assert!(
-            of_busy[0]["reason"].as_str().unwrap().contains("NOPERM"),
-            "{rights}: {logged:?}"
-        );
+        assert!(of_busy[0]["reason"].as_str().unwrap().contains("NOPERM"), "{rights}: {logged:?}");
     }
 }
 
@@ -151,33 +136,17 @@ fn streams_and_groups_come_and_go_while_they_are_polled() {
         wait::until("40 polls", || {
             let metrics = gauge.metrics();
             metrics.check(&GOOD);
-            let ended = metrics
-                .value("streamgauge_poll_last_success_timestamp_seconds")
-                .unwrap();
+            let ended = metrics.value("streamgauge_poll_last_success_timestamp_seconds").unwrap();
             polls.insert((ended * 1e6) as u64);
-            if polls.len() >= 40 {
-                Ok(())
-            } else {
-                Err(polls.len().to_string())
-            }
+            if polls.len() >= 40 { Ok(()) } else { Err(polls.len().to_string()) }
         });
         drop(ending);
-        assert!(
-            churn.join().unwrap() > 40,
-            "the churn was too slow to prove anything"
-        );
+        assert!(churn.join().unwrap() > 40, "the churn was too slow to prove anything");
     });
-    redis.run(&[
-        "DEL flicker",
-        "XADD flicker * n 1",
-        "XGROUP CREATE flicker brief 0",
-    ]);
+    redis.run(&["DEL flicker", "XADD flicker * n 1", "XGROUP CREATE flicker brief 0"]);
     let metrics = gauge.poll();
     metrics.check(&GOOD);
-    metrics.check(&[(
-        r#"redis_stream_group_lag{stream="flicker",group="brief"}"#,
-        Some(1.0),
-    )]);
+    metrics.check(&[(r#"redis_stream_group_lag{stream="flicker",group="brief"}"#, Some(1.0))]);
 }
 
 /// The same races, each for certain.
@@ -208,10 +177,7 @@ fn gone_between_two_commands() {
             (r#"redis_stream_group_lag{group="brief"}"#, None),
             (r#"redis_stream_group_lag{group="workers"}"#, Some(0.0)),
         ]);
-        assert!(
-            metrics.value(r#"streamgauge_poll_errors_total{kind="vanished"}"#) >= Some(1.0),
-            "{gone}"
-        );
+        assert!(metrics.value(r#"streamgauge_poll_errors_total{kind="vanished"}"#) >= Some(1.0), "{gone}");
     }
 
     // A stream that SCAN has found.
@@ -225,16 +191,8 @@ fn gone_between_two_commands() {
     });
     let gauge = Streamgauge::of(&redis.url(), &[]);
     let metrics = gauge.poll();
-    assert_eq!(
-        metrics.all(r#"redis_stream_up{stream="gone"}"#).len(),
-        0,
-        "{}",
-        metrics.redis_lines()
-    );
-    metrics.check(&[
-        ("redis_up", Some(1.0)),
-        (r#"redis_stream_length{stream="orders"}"#, Some(10.0)),
-    ]);
+    assert_eq!(metrics.all(r#"redis_stream_up{stream="gone"}"#).len(), 0, "{}", metrics.redis_lines());
+    metrics.check(&[("redis_up", Some(1.0)), (r#"redis_stream_length{stream="orders"}"#, Some(10.0))]);
 }
 
 #[test]
@@ -244,11 +202,7 @@ fn ids_that_are_no_times() {
     for (stream, id, ms) in [
         ("low", "1-1", 1.0),
         // Shown as the nearest number that a float can hold.
-        (
-            "high",
-            "18446744073709551615-18446744073709551615",
-            18_446_744_073_709_551_615.0,
-        ),
+        ("high", "18446744073709551615-18446744073709551615", 18_446_744_073_709_551_615.0),
     ] {
         redis.run(&[
             &format!("XGROUP CREATE {stream} workers $ MKSTREAM"),

@@ -20,11 +20,7 @@ pub fn check(path: &str, generated: impl FnOnce(&str) -> String) {
         fs::write(&path, expected).unwrap();
         return;
     }
-    let line = found
-        .lines()
-        .zip(expected.lines())
-        .take_while(|(a, b)| a == b)
-        .count();
+    let line = found.lines().zip(expected.lines()).take_while(|(a, b)| a == b).count();
     panic!(
         "{} is not as the code has it, from line {} on.\nexpected: {:?}\nfound:    {:?}\n\
          Rewrite it with: STREAMGAUGE_BLESS=1 cargo test",
@@ -39,12 +35,8 @@ pub fn check(path: &str, generated: impl FnOnce(&str) -> String) {
 fn with_block(text: &str, name: &str, content: &str) -> String {
     let start = format!("<!-- generated: {name} -->\n");
     let end = "<!-- end of generated -->";
-    let (before, rest) = text
-        .split_once(&start)
-        .unwrap_or_else(|| panic!("there is no line {start:?}"));
-    let (_, after) = rest
-        .split_once(end)
-        .unwrap_or_else(|| panic!("there is no {end:?} after {start:?}"));
+    let (before, rest) = text.split_once(&start).unwrap_or_else(|| panic!("there is no line {start:?}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("there is no {end:?} after {start:?}"));
     format!("{before}{start}\n{}\n\n{end}{after}", content.trim())
 }
 
@@ -52,10 +44,7 @@ fn with_block(text: &str, name: &str, content: &str) -> String {
 fn only_the_block_is_replaced() {
     let text = "a\n<!-- generated: x -->\nold\n<!-- end of generated -->\nb\n";
     let once = with_block(text, "x", "new\n");
-    assert_eq!(
-        once,
-        "a\n<!-- generated: x -->\n\nnew\n\n<!-- end of generated -->\nb\n"
-    );
+    assert_eq!(once, "a\n<!-- generated: x -->\n\nnew\n\n<!-- end of generated -->\nb\n");
     assert_eq!(with_block(&once, "x", "new\n"), once);
 }
 
@@ -71,11 +60,8 @@ const SCOPES: [(&[&str], &str); 5] = [
 /// The labels of a metric: those of its scope, and one of its own.
 fn labels(metric: &Metric) -> (Vec<&'static str>, Option<&'static str>) {
     const OF_SCOPES: [&str; 5] = ["redis", "db", "stream", "group", "consumer"];
-    let (scope, own): (Vec<_>, Vec<_>) = metric
-        .read
-        .labels()
-        .into_iter()
-        .partition(|label| OF_SCOPES.contains(label));
+    let (scope, own): (Vec<_>, Vec<_>) =
+        metric.read.labels().into_iter().partition(|label| OF_SCOPES.contains(label));
     (scope, own.first().copied())
 }
 
@@ -84,11 +70,7 @@ fn metrics() -> String {
     let mut written = 0;
     for (scope, title) in SCOPES {
         let shown: Vec<_> = scope.iter().map(|label| format!("`{label}`")).collect();
-        let shown = if shown.is_empty() {
-            "none".to_owned()
-        } else {
-            shown.join(", ")
-        };
+        let shown = if shown.is_empty() { "none".to_owned() } else { shown.join(", ") };
         // Writing to a String cannot fail.
         let _ = write!(
             text,
@@ -99,9 +81,7 @@ fn metrics() -> String {
             if of_scope != scope {
                 continue;
             }
-            let own = own
-                .map(|label| format!(" Further label: `{label}`."))
-                .unwrap_or_default();
+            let own = own.map(|label| format!(" Further label: `{label}`.")).unwrap_or_default();
             let _ = writeln!(
                 text,
                 "| `{}` | {} | {} | {}{own} | {} |",
@@ -128,11 +108,7 @@ fn metrics_reference() {
 #[test]
 fn autoscalers_read_measures_of_work_only() {
     for metric in CATALOGUE.iter().filter(|metric| metric.combine != Combine::Never) {
-        assert!(
-            metric.read.labels().contains(&"stream"),
-            "{} is of no stream",
-            metric.name
-        );
+        assert!(metric.read.labels().contains(&"stream"), "{} is of no stream", metric.name);
     }
 }
 
@@ -148,19 +124,14 @@ fn configuration_reference() {
 /// The YAML blocks of a document.
 fn yaml_blocks(markdown: &str) -> Vec<String> {
     let blocks = markdown.split("```yaml\n").skip(1);
-    blocks
-        .map(|block| block.split("```").next().unwrap().to_owned())
-        .collect()
+    blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
 }
 
 /// What the documentation shows is a file that the program takes.
 #[test]
 fn the_examples_of_the_documentation_are_sound() {
     let directory = tempfile::tempdir().unwrap();
-    let (secret, file) = (
-        directory.path().join("secret"),
-        directory.path().join("streamgauge.yaml"),
-    );
+    let (secret, file) = (directory.path().join("secret"), directory.path().join("streamgauge.yaml"));
     fs::write(&secret, "x").unwrap();
     let document =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
@@ -170,10 +141,7 @@ fn the_examples_of_the_documentation_are_sound() {
     for example in examples {
         let example = example.replace("/run/secrets/redis-password", secret.to_str().unwrap());
         fs::write(&file, &example).unwrap();
-        let sources = Sources {
-            file: Some(file.clone()),
-            ..Sources::default()
-        };
+        let sources = Sources { file: Some(file.clone()), ..Sources::default() };
         config::load(&sources).unwrap_or_else(|error| panic!("{error}\n{example}"));
     }
 }
@@ -182,10 +150,7 @@ fn commands() -> String {
     let mut root = cli::command().term_width(100);
     root.build();
     let mut text = section("streamgauge", &root.render_long_help().to_string());
-    for command in root
-        .get_subcommands_mut()
-        .filter(|command| command.get_name() != "help")
-    {
+    for command in root.get_subcommands_mut().filter(|command| command.get_name() != "help") {
         let title = format!("streamgauge {}", command.get_name());
         let mut command = command.clone().term_width(100);
         text += &section(&title, &command.render_long_help().to_string());
@@ -200,7 +165,5 @@ fn section(title: &str, help: &str) -> String {
 
 #[test]
 fn command_line_reference() {
-    check("docs/command-line.md", |text| {
-        with_block(text, "commands", &commands())
-    });
+    check("docs/command-line.md", |text| with_block(text, "commands", &commands()));
 }

@@ -12,68 +12,41 @@ use super::documents::check;
 
 #[test]
 fn the_schema_is_as_generated() {
-    check("docs/config.schema.json", |_| {
-        serde_json::to_string_pretty(&reference::schema()).unwrap() + "\n"
-    });
+    check("docs/config.schema.json", |_| serde_json::to_string_pretty(&reference::schema()).unwrap() + "\n");
 }
 
 /// Whether an instance fits a schema. Knows the keywords that ours has; any other is a failure of the test.
 fn fits(schema: &Value, instance: &Value) -> bool {
-    schema
-        .as_object()
-        .unwrap()
-        .iter()
-        .all(|(keyword, rule)| match keyword.as_str() {
-            "$schema" | "title" | "description" | "default" => true,
-            "type" => match rule.as_str().unwrap() {
-                "object" => instance.is_object(),
-                "array" => instance.is_array(),
-                "string" => instance.is_string(),
-                "boolean" => instance.is_boolean(),
-                "integer" => instance.is_i64(),
-                other => panic!("unknown type {other}"),
-            },
-            "properties" => instance.as_object().is_none_or(|object| {
-                object
-                    .iter()
-                    .all(|(key, value)| rule.get(key).is_none_or(|schema| fits(schema, value)))
-            }),
-            "additionalProperties" => {
-                assert_eq!(rule, &json!(false));
-                let known = &schema["properties"];
-                instance
-                    .as_object()
-                    .is_none_or(|object| object.keys().all(|key| known.get(key).is_some()))
-            }
-            "items" => instance
-                .as_array()
-                .is_none_or(|items| items.iter().all(|item| fits(rule, item))),
-            "minItems" => instance
-                .as_array()
-                .is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap()),
-            "minimum" => instance
-                .as_i64()
-                .is_none_or(|number| number >= rule.as_i64().unwrap()),
-            "maximum" => instance
-                .as_i64()
-                .is_none_or(|number| number <= rule.as_i64().unwrap()),
-            "enum" => rule.as_array().unwrap().contains(instance),
-            "oneOf" => {
-                rule.as_array()
-                    .unwrap()
-                    .iter()
-                    .filter(|schema| fits(schema, instance))
-                    .count()
-                    == 1
-            }
-            "pattern" => {
-                assert_eq!(rule, "^[0-9]");
-                instance
-                    .as_str()
-                    .is_none_or(|text| text.starts_with(|c: char| c.is_ascii_digit()))
-            }
-            other => panic!("unknown keyword {other}"),
-        })
+    schema.as_object().unwrap().iter().all(|(keyword, rule)| match keyword.as_str() {
+        "$schema" | "title" | "description" | "default" => true,
+        "type" => match rule.as_str().unwrap() {
+            "object" => instance.is_object(),
+            "array" => instance.is_array(),
+            "string" => instance.is_string(),
+            "boolean" => instance.is_boolean(),
+            "integer" => instance.is_i64(),
+            other => panic!("unknown type {other}"),
+        },
+        "properties" => instance.as_object().is_none_or(|object| {
+            object.iter().all(|(key, value)| rule.get(key).is_none_or(|schema| fits(schema, value)))
+        }),
+        "additionalProperties" => {
+            assert_eq!(rule, &json!(false));
+            let known = &schema["properties"];
+            instance.as_object().is_none_or(|object| object.keys().all(|key| known.get(key).is_some()))
+        }
+        "items" => instance.as_array().is_none_or(|items| items.iter().all(|item| fits(rule, item))),
+        "minItems" => instance.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap()),
+        "minimum" => instance.as_i64().is_none_or(|number| number >= rule.as_i64().unwrap()),
+        "maximum" => instance.as_i64().is_none_or(|number| number <= rule.as_i64().unwrap()),
+        "enum" => rule.as_array().unwrap().contains(instance),
+        "oneOf" => rule.as_array().unwrap().iter().filter(|schema| fits(schema, instance)).count() == 1,
+        "pattern" => {
+            assert_eq!(rule, "^[0-9]");
+            instance.as_str().is_none_or(|text| text.starts_with(|c: char| c.is_ascii_digit()))
+        }
+        other => panic!("unknown keyword {other}"),
+    })
 }
 
 fn to_json(node: &Node) -> Value {
@@ -84,12 +57,9 @@ fn to_json(node: &Node) -> Value {
         tree::Value::Float => json!(0.5),
         tree::Value::Text(text) | tree::Value::Raw(text) => json!(text),
         tree::Value::List(items) => items.iter().map(to_json).collect(),
-        tree::Value::Map(pairs) => Value::Object(
-            pairs
-                .iter()
-                .map(|(key, _, value)| (key.clone(), to_json(value)))
-                .collect(),
-        ),
+        tree::Value::Map(pairs) => {
+            Value::Object(pairs.iter().map(|(key, _, value)| (key.clone(), to_json(value))).collect())
+        }
     }
 }
 
@@ -101,10 +71,7 @@ fn accepted(yaml: &str) -> bool {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("x.yaml");
     fs::write(&file, yaml).unwrap();
-    let sources = Sources {
-        file: Some(file),
-        ..Sources::default()
-    };
+    let sources = Sources { file: Some(file), ..Sources::default() };
     let by_program = config::load(&sources);
     assert_eq!(by_schema, by_program.is_ok(), "{yaml}: {by_program:?}");
     by_schema
@@ -113,10 +80,7 @@ fn accepted(yaml: &str) -> bool {
 #[test]
 fn schema_and_program_agree() {
     let example = reference::example();
-    let without_secret: Vec<_> = example
-        .lines()
-        .filter(|line| !line.contains("password_file"))
-        .collect();
+    let without_secret: Vec<_> = example.lines().filter(|line| !line.contains("password_file")).collect();
     assert!(accepted(&without_secret.join("\n")));
     for yaml in [
         "{}",

@@ -22,9 +22,7 @@ type Segments = Vec<(usize, String)>;
 
 /// Every import of a file (below `src`), with its line.
 pub fn imports(file: &Path, source: &str) -> Vec<(usize, Import)> {
-    let tokens: TokenStream = source
-        .parse()
-        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let tokens: TokenStream = source.parse().unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut found = Vec::new();
     walk(tokens, &module_path(file), &mut found);
     found
@@ -116,10 +114,7 @@ fn is(token: &Option<&TokenTree>, text: &str) -> bool {
 /// Skips `::`; a single colon, as in `name: Type`, is left behind and is no continuation.
 fn skip_colons(tokens: &mut Tokens) -> bool {
     let mut ahead = tokens.clone();
-    if [ahead.next(), ahead.next()]
-        .iter()
-        .all(|token| is(&token.as_ref(), ":"))
-    {
+    if [ahead.next(), ahead.next()].iter().all(|token| is(&token.as_ref(), ":")) {
         *tokens = ahead;
         return true;
     }
@@ -171,15 +166,10 @@ fn import(path: &Segments, module: &[String]) -> Option<(usize, Import)> {
         "super" | "self" => {
             let climbs = |(_, segment): &&(usize, String)| ["super", "self"].contains(&segment.as_str());
             let above = path.iter().take_while(climbs);
-            let (read, ups) = above.fold((0, 0), |(read, ups), (_, segment)| {
-                (read + 1, ups + usize::from(segment == "super"))
-            });
+            let (read, ups) = above
+                .fold((0, 0), |(read, ups), (_, segment)| (read + 1, ups + usize::from(segment == "super")));
             // Only as many steps up as there are modules lead to the root.
-            if ups < module.len() {
-                None
-            } else {
-                root(&path[read..])
-            }
+            if ups < module.len() { None } else { root(&path[read..]) }
         }
         _ => None,
     }

@@ -76,10 +76,8 @@ impl Streamgauge {
     /// An exporter of one server; the arguments add to its command line.
     #[track_caller]
     pub fn of(url: &str, arguments: &[&str]) -> Streamgauge {
-        let gauge = Launch::new("serve")
-            .args(&["--redis.url", url, "--redis.name", "main"])
-            .args(arguments)
-            .start();
+        let gauge =
+            Launch::new("serve").args(&["--redis.url", url, "--redis.name", "main"]).args(arguments).start();
         gauge.wait_ready();
         gauge
     }
@@ -89,9 +87,7 @@ impl Streamgauge {
     pub fn with_file(yaml: &str) -> Streamgauge {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), yaml).unwrap();
-        let gauge = Launch::new("serve")
-            .args(&["--config.file", file.path().to_str().unwrap()])
-            .start();
+        let gauge = Launch::new("serve").args(&["--config.file", file.path().to_str().unwrap()]).start();
         gauge.wait_ready();
         gauge
     }
@@ -103,11 +99,7 @@ impl Streamgauge {
             let log = process.stderr.lines();
             let address = log.iter().find_map(|line| address_served(line));
             let ended = process.exit_status();
-            assert!(
-                ended.is_none() || address.is_some(),
-                "it ended: {}",
-                log.join("\n")
-            );
+            assert!(ended.is_none() || address.is_some(), "it ended: {}", log.join("\n"));
             address.ok_or_else(|| log.join("\n"))
         });
         Streamgauge { process, address }
@@ -115,11 +107,9 @@ impl Streamgauge {
 
     #[track_caller]
     pub fn wait_ready(&self) {
-        wait::until("the exporter to be ready", || {
-            match http::get(self.address, "/readyz", &[])? {
-                answer if answer.status == 200 => Ok(()),
-                answer => Err(answer.text().to_owned()),
-            }
+        wait::until("the exporter to be ready", || match http::get(self.address, "/readyz", &[])? {
+            answer if answer.status == 200 => Ok(()),
+            answer => Err(answer.text().to_owned()),
         });
     }
 
@@ -140,10 +130,7 @@ impl Streamgauge {
     /// The metrics of a poll that began after this call: the second one to end, for the first may have begun before.
     #[track_caller]
     pub fn poll(&self) -> Samples {
-        let asked = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_secs_f64();
+        let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
         let (first, _) = self.poll_that_ended_after(asked);
         self.poll_that_ended_after(first).1
     }
@@ -154,11 +141,7 @@ impl Streamgauge {
             let metrics = self.metrics();
             match metrics.value("streamgauge_poll_last_success_timestamp_seconds") {
                 Some(ended) if ended > time => Ok((ended, metrics)),
-                _ => Err(format!(
-                    "{}\n{}",
-                    metrics.redis_lines(),
-                    self.process.stderr.text()
-                )),
+                _ => Err(format!("{}\n{}", metrics.redis_lines(), self.process.stderr.text())),
             }
         })
     }
@@ -171,11 +154,7 @@ impl Streamgauge {
             if metrics.value(selector) == value {
                 Ok(metrics)
             } else {
-                Err(format!(
-                    "{}\n{}",
-                    metrics.redis_lines(),
-                    self.process.stderr.text()
-                ))
+                Err(format!("{}\n{}", metrics.redis_lines(), self.process.stderr.text()))
             }
         })
     }
@@ -201,12 +180,6 @@ fn address_served(line: &str) -> Option<SocketAddr> {
     match serde_json::from_str::<Value>(line) {
         Ok(line) if line["message"] == "serving" => line["address"].as_str()?.parse().ok(),
         Ok(_) => None,
-        Err(_) => line
-            .split_once("serving address=")?
-            .1
-            .split(' ')
-            .next()?
-            .parse()
-            .ok(),
+        Err(_) => line.split_once("serving address=")?.1.split(' ').next()?.parse().ok(),
     }
 }

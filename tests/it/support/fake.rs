@@ -139,10 +139,7 @@ pub fn array(items: &[String]) -> String {
 
 /// Names and values, one after the other.
 pub fn fields(fields: &[(&str, String)]) -> String {
-    let items: Vec<_> = fields
-        .iter()
-        .flat_map(|(name, value)| [bulk(name), value.clone()])
-        .collect();
+    let items: Vec<_> = fields.iter().flat_map(|(name, value)| [bulk(name), value.clone()]).collect();
     array(&items)
 }
 
@@ -177,9 +174,5 @@ pub fn group(name: &str, pending: i64, consumers: i64, last_delivered: &str, lag
 
 /// One consumer of `XINFO CONSUMERS`.
 pub fn consumer(name: &str, pending: i64) -> String {
-    fields(&[
-        ("name", bulk(name)),
-        ("pending", int(pending)),
-        ("idle", int(1500)),
-    ])
+    fields(&[("name", bulk(name)), ("pending", int(pending)), ("idle", int(1500))])
 }

@@ -14,15 +14,9 @@ pub const NAMES: &[(&[u8], &str)] = &[
     (b"\x1b[31mred\x1b[0m", "\u{1b}[31mred\u{1b}[0m"),
     (b"a} 1\nredis_up 7\n# EOF", "a} 1\nredis_up 7\n# EOF"),
     (b"{label=\"value\"}", "{label=\"value\"}"),
-    (
-        b"<script>alert(1)</script>&amp;",
-        "<script>alert(1)</script>&amp;",
-    ),
+    (b"<script>alert(1)</script>&amp;", "<script>alert(1)</script>&amp;"),
     (b" spaces ", " spaces "),
-    (
-        "\u{e9}v\u{e9}nements \u{2028}\u{202e}".as_bytes(),
-        "\u{e9}v\u{e9}nements \u{2028}\u{202e}",
-    ),
+    ("\u{e9}v\u{e9}nements \u{2028}\u{202e}".as_bytes(), "\u{e9}v\u{e9}nements \u{2028}\u{202e}"),
     (b"not \xff\xfe utf-8", "not \\xff\\xfe utf-8"),
     // What looks like an escape must not be taken for one.
     (b"not \\xff\\xfe utf-8", "not \\x5cxff\\x5cxfe utf-8"),
@@ -42,16 +36,6 @@ pub fn fill(redis: &RedisServer) {
             redis.run_bytes(&[b"XADD", name, b"*", b"n", b"1"]);
         }
         redis.run_bytes(&[b"XGROUP", b"CREATE", name, name, b"0"]);
-        redis.run_bytes(&[
-            b"XREADGROUP",
-            b"GROUP",
-            name,
-            name,
-            b"COUNT",
-            b"1",
-            b"STREAMS",
-            name,
-            b">",
-        ]);
+        redis.run_bytes(&[b"XREADGROUP", b"GROUP", name, name, b"COUNT", b"1", b"STREAMS", name, b">"]);
     }
 }

@@ -22,9 +22,7 @@ impl Answer {
     /// The text of a body that came gzipped.
     pub fn gunzipped(&self) -> String {
         let mut text = String::new();
-        flate2::read::GzDecoder::new(&self.body[..])
-            .read_to_string(&mut text)
-            .expect("the body is gzip");
+        flate2::read::GzDecoder::new(&self.body[..]).read_to_string(&mut text).expect("the body is gzip");
         text
     }
 
@@ -49,9 +47,7 @@ pub fn request(
         .timeout_global(Some(Duration::from_secs(30)))
         .build()
         .into();
-    let mut request = ureq::http::Request::builder()
-        .method(method)
-        .uri(format!("http://{address}{path}"));
+    let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{address}{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -63,12 +59,7 @@ pub fn request(
         headers: response
             .headers()
             .iter()
-            .map(|(name, value)| {
-                (
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect(),
         body: body.map_err(|error| format!("{path}: {error}"))?,
     })

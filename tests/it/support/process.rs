@@ -39,11 +39,7 @@ impl Written {
     pub fn lines(&self) -> Vec<String> {
         let text = self.text();
         let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
-        complete
-            .split('\n')
-            .filter(|line| !line.is_empty())
-            .map(str::to_owned)
-            .collect()
+        complete.split('\n').filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 }
 
@@ -56,11 +52,7 @@ impl Process {
             .stderr(stderr.sink())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        Process {
-            child,
-            stdout,
-            stderr,
-        }
+        Process { child, stdout, stderr }
     }
 
     pub fn id(&self) -> u32 {
@@ -83,9 +75,7 @@ impl Process {
     }
 
     pub fn wait(&mut self) -> ExitStatus {
-        wait::until("the process to end", || {
-            self.exit_status().ok_or_else(|| self.stderr.text())
-        })
+        wait::until("the process to end", || self.exit_status().ok_or_else(|| self.stderr.text()))
     }
 }
 
@@ -103,14 +93,8 @@ pub fn run(mut command: Command, stdin: &[u8]) -> Output {
     input.rewind().unwrap();
     let (stdout, stderr) = (Written::new(), Written::new());
     command.stdin(input).stdout(stdout.sink()).stderr(stderr.sink());
-    let child = command
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-    let mut process = Process {
-        child,
-        stdout,
-        stderr,
-    };
+    let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let mut process = Process { child, stdout, stderr };
     Output {
         status: process.wait(),
         stdout: fs::read(process.stdout.0.path()).unwrap(),

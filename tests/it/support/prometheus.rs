@@ -28,28 +28,17 @@ impl Prometheus {
         let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", config.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                directory.path().join("data").display()
-            ))
+            .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"));
         let mut process = Process::spawn(command);
         wait::until("Prometheus to be ready", || {
-            assert!(
-                process.exit_status().is_none(),
-                "it ended: {}",
-                process.stderr.text()
-            );
+            assert!(process.exit_status().is_none(), "it ended: {}", process.stderr.text());
             match http::get(address, "/-/ready", &[])? {
                 answer if answer.status == 200 => Ok(()),
                 answer => Err(answer.text().to_owned()),
             }
         });
-        Prometheus {
-            _process: process,
-            _directory: directory,
-            address,
-        }
+        Prometheus { _process: process, _directory: directory, address }
     }
 
     fn api(&self, path: &str) -> Result<Value, String> {
@@ -68,23 +57,16 @@ impl Prometheus {
         let value = |series: &Value| series["value"][1].as_str()?.parse().ok();
         series
             .iter()
-            .map(|series| {
-                Ok((
-                    series["metric"].clone(),
-                    value(series).ok_or_else(|| series.to_string())?,
-                ))
-            })
+            .map(|series| Ok((series["metric"].clone(), value(series).ok_or_else(|| series.to_string())?)))
             .collect()
     }
 
     /// Waits until the query gives this one value.
     #[track_caller]
     pub fn until(&self, promql: &str, expected: f64) {
-        wait::until(&format!("{promql} to be {expected}"), || {
-            match &self.query(promql)?[..] {
-                [(_, value)] if *value == expected => Ok(()),
-                other => Err(format!("{other:?}; target: {}", self.target()?)),
-            }
+        wait::until(&format!("{promql} to be {expected}"), || match &self.query(promql)?[..] {
+            [(_, value)] if *value == expected => Ok(()),
+            other => Err(format!("{other:?}; target: {}", self.target()?)),
         });
     }
 

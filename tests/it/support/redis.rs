@@ -37,10 +37,7 @@ impl RedisServer {
     /// On a port that [`free_port`] gave.
     pub fn on(port: u16, arguments: &[&str]) -> RedisServer {
         let directory = tempfile::tempdir().unwrap();
-        let password = arguments
-            .iter()
-            .skip_while(|argument| **argument != "--requirepass")
-            .nth(1);
+        let password = arguments.iter().skip_while(|argument| **argument != "--requirepass").nth(1);
         let server = RedisServer {
             process: spawn(port, &directory, arguments),
             port,
@@ -87,10 +84,7 @@ impl RedisServer {
     /// Major and minor version.
     pub fn version(&self) -> (u32, u32) {
         let info: String = self.ask(&["INFO", "server"]);
-        let version = info
-            .lines()
-            .find_map(|line| line.strip_prefix("redis_version:"))
-            .unwrap();
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap();
         let mut parts = version.split('.').map(|part| part.parse().unwrap());
         (parts.next().unwrap(), parts.next().unwrap())
     }
@@ -114,8 +108,7 @@ impl RedisServer {
     /// Sends one command that must succeed.
     #[track_caller]
     pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        self.try_ask(words)
-            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        self.try_ask(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
     /// Sends commands that must succeed, each as it is written at a terminal, without quotes.
@@ -128,9 +121,7 @@ impl RedisServer {
     #[track_caller]
     pub fn run_on(&self, database: u32, commands: &[&str]) {
         let mut connection = self.connection().unwrap();
-        command(&["SELECT", &database.to_string()])
-            .exec(&mut connection)
-            .unwrap();
+        command(&["SELECT", &database.to_string()]).exec(&mut connection).unwrap();
         for text in commands {
             let words: Vec<_> = text.split(' ').collect();
             let done = command(&words).exec(&mut connection);
@@ -173,9 +164,7 @@ impl RedisServer {
     /// apart, are added up.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         let info: String = self.ask(&["INFO", "commandstats"]);
-        let lines = info
-            .lines()
-            .filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="));
+        let lines = info.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="));
         let mut calls = BTreeMap::new();
         for (name, rest) in lines {
             let command = name.split('|').next().unwrap();
@@ -222,16 +211,7 @@ fn command(words: &[&str]) -> Cmd {
 fn spawn(port: u16, directory: &TempDir, arguments: &[&str]) -> Process {
     let mut command = Command::new("redis-server");
     command
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ])
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .arg("--dir")
         .arg(directory.path())
         .args(arguments);

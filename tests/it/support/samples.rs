@@ -18,18 +18,13 @@ impl Samples {
     /// Reads text 0.0.4; panics at what Prometheus would refuse.
     #[track_caller]
     pub fn parse(text: &str) -> Samples {
-        let lines = text
-            .split('\n')
-            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines = text.split('\n').filter(|line| !line.is_empty() && !line.starts_with('#'));
         Samples(
             lines
                 .map(|line| {
                     let (name, labels, rest) =
                         series(line).unwrap_or_else(|| panic!("not a sample: {line:?}"));
-                    let value = rest
-                        .trim()
-                        .parse()
-                        .unwrap_or_else(|_| panic!("no value: {line:?}"));
+                    let value = rest.trim().parse().unwrap_or_else(|_| panic!("no value: {line:?}"));
                     Sample { name, labels, value }
                 })
                 .collect(),
@@ -41,10 +36,7 @@ impl Samples {
         let (name, wanted, rest) = series(selector).unwrap_or_else(|| panic!("not a selector: {selector}"));
         assert!(rest.is_empty(), "not a selector: {selector}");
         let fits = |sample: &&Sample| {
-            sample.name == name
-                && wanted
-                    .iter()
-                    .all(|(key, value)| sample.labels.get(key) == Some(value))
+            sample.name == name && wanted.iter().all(|(key, value)| sample.labels.get(key) == Some(value))
         };
         self.0.iter().filter(fits).collect()
     }
@@ -69,12 +61,7 @@ impl Samples {
                 format!("{selector}: expected {value:?}, found {:?}", self.value(selector))
             })
             .collect();
-        assert!(
-            wrong.is_empty(),
-            "wrong:\n  {}\nof\n{}",
-            wrong.join("\n  "),
-            self.redis_lines()
-        );
+        assert!(wrong.is_empty(), "wrong:\n  {}\nof\n{}", wrong.join("\n  "), self.redis_lines());
     }
 
     /// Everything that was measured on Redis, for messages.
@@ -82,10 +69,7 @@ impl Samples {
         let redis = self.0.iter().filter(|sample| sample.name.starts_with("redis_"));
         let line = |sample: &Sample| format!("{}{:?} {}", sample.name, sample.labels, sample.value);
         // One name may be a kilobyte.
-        redis
-            .map(|sample| line(sample).chars().take(300).collect())
-            .collect::<Vec<String>>()
-            .join("\n")
+        redis.map(|sample| line(sample).chars().take(300).collect()).collect::<Vec<String>>().join("\n")
     }
 }
 

@@ -30,10 +30,7 @@ pub fn require(program: &str) -> bool {
         );
         // Straight to the process's standard error: eprintln! of a test that passes is not shown.
         let note = format!("SKIPPED: `{program}` is not installed: a test that needs it proves nothing here");
-        let _ = Command::new("sh")
-            .args(["-c", "echo \"$0\" >&2", &note])
-            .stdin(Stdio::null())
-            .status();
+        let _ = Command::new("sh").args(["-c", "echo \"$0\" >&2", &note]).stdin(Stdio::null()).status();
     }
     found
 }
