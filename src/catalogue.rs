@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use crate::model::{
     fault::FaultKind,
-    name::Name,
-    snapshot::{Consumer, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
+    snapshot::{Consumer, Group, OldestPending, Poll, Server, Stream, StreamEntry},
 };
+
+pub mod samples;
 
 /// One metric: a row of the table.
 #[derive(Debug)]
@@ -189,6 +190,10 @@ pub static CATALOGUE: &[Metric] = &[
         Read::Server(|server, _| Some(server.poll.as_ref()?.ended_at.seconds()))),
     metric!("streamgauge_poll_errors_total", Counter, None, Never, "Errors met while polling, by kind; one for each stream and poll, or one for a poll that failed whole.",
         Read::ServerFaults(|server, kind| server.counters.faults[kind as usize] as f64)),
+    metric!("streamgauge_lag_disagreements_total", Counter, None, Never, "Times that the lag which Redis reports contradicted the truth: one for each group and poll. Nil contradicts nothing.",
+        Read::Server(|server, _| count(server.counters.lag_disagreements))),
+    metric!("streamgauge_lag_entries_read_total", Counter, None, Never, "Entries read from streams in order to count them, within the budget of the lag settings.",
+        Read::Server(|server, _| count(server.counters.lag_entries_read))),
     metric!("streamgauge_redis_commands_total", Counter, None, Never, "Commands sent to this Redis server.",
         Read::Server(|server, _| count(server.counters.commands))),
 
@@ -221,22 +226,22 @@ pub static CATALOGUE: &[Metric] = &[
         Read::Stream(|stream, poll| stream.ends?.1.unix_seconds(poll.redis_time))),
 
     // One consumer group.
-    metric!("redis_stream_group_lag", Gauge, None, Sum, "Entries in the stream above the group's last-delivered-id; exact, or an estimate where redis_stream_group_lag_source says bounded. Never Redis's own number unproved.",
-        Read::Group(|group, _| count(group.lag.entries()))),
+    metric!("redis_stream_group_lag", Gauge, None, Sum, "Entries in the stream above the group's last-delivered-id. How sure it is, redis_stream_group_lag_source says.",
+        Read::Group(|group, poll| count(group.lag.entries(poll.policy)?))),
     metric!("redis_stream_group_lag_lower_bound", Gauge, None, Sum, "At least so many entries are above the group's last-delivered-id.",
-        Read::Group(|group, _| count(group.lag.lower()))),
+        Read::Group(|group, _| count(group.lag.bounds()?.0))),
     metric!("redis_stream_group_lag_upper_bound", Gauge, None, Sum, "At most so many entries are above the group's last-delivered-id.",
-        Read::Group(|group, _| count(group.lag.upper()))),
-    metric!("redis_stream_group_lag_source", Gauge, None, Never, "1 on how the lag was found: derived (proved, exact) or bounded (an estimate between two bounds).",
+        Read::Group(|group, _| count(group.lag.bounds()?.1))),
+    metric!("redis_stream_group_lag_source", Gauge, None, Never, "1 on how the lag was found: derived or counted (exact), reported (the group's own counter, seen to agree), bounded (between two bounds), no_group or no_stream (configured, does not exist).",
         Read::GroupState("source", |group| group.lag.source())),
     metric!("redis_stream_group_messages_pending", Gauge, None, Sum, "Entries delivered to consumers of the group and not yet acknowledged (XINFO GROUPS pending).",
         Read::Group(|group, _| count(group.pending))),
     metric!("redis_stream_group_backlog", Gauge, None, Sum, "Lag and pending together: all that the group has not yet acknowledged.",
-        Read::Group(|group, _| count(group.backlog()?))),
+        Read::Group(|group, poll| count(group.backlog(poll.policy)?))),
     metric!("redis_stream_group_consumers", Gauge, None, Never, "Consumers of the group (XINFO GROUPS consumers).",
         Read::Group(|group, _| count(group.consumer_count))),
     metric!("redis_stream_group_last_delivered_id", Gauge, None, Never, "Millisecond part of the highest ID delivered to the group (XINFO GROUPS last-delivered-id).",
-        Read::Group(|group, _| count(group.last_delivered_id.ms))),
+        Read::Group(|group, _| count(group.last_delivered_id?.ms))),
     metric!("redis_stream_group_entries_read", Gauge, None, Never, "The group's own counter of entries read; absent where Redis has lost it (XINFO GROUPS entries-read, Redis 7.0 and later).",
         Read::Group(|group, _| Some(group.entries_read? as f64))),
     metric!("redis_stream_group_oldest_pending_age_seconds", Gauge, SECONDS, Max, "Time since the pending entry with the lowest ID was added; absent where nothing is pending or IDs are not times (XPENDING).",
@@ -286,112 +291,6 @@ fn flag(value: bool) -> Option<f64> {
 
 fn oldest_pending(group: &Group) -> Option<OldestPending> {
     *group.oldest_pending.as_ref().ok()?
-}
-
-/// What a metric is read from.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
-    /// What was measured.
-    pub snapshot: &'a Snapshot,
-    /// What the process knows about itself.
-    pub exporter: &'a Exporter,
-    /// When it is read, by the monotonic clock: what is stale then is left out.
-    pub now: Instant,
-}
-
-/// The labels of one series. What is `None` is no label of it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Labels<'a> {
-    /// Name of the configured server.
-    pub redis: Option<&'a str>,
-    /// Number of the database, shown as `db0`.
-    pub db: Option<u32>,
-    /// Key of the stream.
-    pub stream: Option<&'a Name>,
-    /// Name of the group.
-    pub group: Option<&'a Name>,
-    /// Name of the consumer.
-    pub consumer: Option<&'a Name>,
-    /// A label that only this metric has.
-    pub extra: Option<(&'static str, &'static str)>,
-}
-
-impl Metric {
-    /// Calls `emit` for every series of the metric, in the order of the snapshot.
-    pub fn samples<E>(
-        &self,
-        from: &Source<'_>,
-        mut emit: impl FnMut(&Labels<'_>, f64) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut some =
-            |labels: &Labels<'_>, value: Option<f64>| value.map_or(Ok(()), |value| emit(labels, value));
-        match &self.read {
-            Read::Exporter(read) => return some(&Labels::default(), read(from.exporter)),
-            Read::ExporterInfo(label, read) => {
-                return some(
-                    &Labels { extra: Some((label, read(from.exporter))), ..Labels::default() },
-                    Some(1.0),
-                );
-            }
-            _ => {}
-        }
-        for server in &from.snapshot.servers {
-            let labels = Labels { redis: Some(&server.name), ..Labels::default() };
-            match &self.read {
-                Read::Server(read) => some(&labels, read(server, from.now))?,
-                Read::ServerFaults(read) => {
-                    for kind in FaultKind::ALL {
-                        some(
-                            &Labels { extra: Some(("kind", kind.label())), ..labels },
-                            Some(read(server, *kind)),
-                        )?;
-                    }
-                }
-                read => {
-                    if let Some(poll) = server.fresh(from.now) {
-                        stream_samples(read, poll, labels, &mut some)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn stream_samples<E>(
-    read: &Read,
-    poll: &Poll,
-    labels: Labels<'_>,
-    emit: &mut impl FnMut(&Labels<'_>, Option<f64>) -> Result<(), E>,
-) -> Result<(), E> {
-    for entry in &poll.streams {
-        let labels = Labels { db: Some(entry.db), stream: Some(&entry.name), ..labels };
-        if let Read::Entry(read) = read {
-            emit(&labels, read(entry))?;
-            continue;
-        }
-        let Some(stream) = entry.stream() else { continue };
-        if let Read::Stream(read) = read {
-            emit(&labels, read(stream, poll))?;
-            continue;
-        }
-        for group in &stream.groups {
-            let labels = Labels { group: Some(&group.name), ..labels };
-            match read {
-                Read::Group(read) => emit(&labels, read(group, poll))?,
-                Read::GroupState(label, read) => {
-                    emit(&Labels { extra: Some((label, read(group))), ..labels }, Some(1.0))?
-                }
-                Read::Consumer(read) => {
-                    for consumer in group.consumers.iter().flatten().flatten() {
-                        emit(&Labels { consumer: Some(&consumer.name), ..labels }, read(consumer))?;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ pub fn command() -> Command {
                 .value_parser(watch_interval)
                 .help("Print again at every interval (2s by default), until interrupted"),
         )
-        .args(flags(|setting| setting.path.starts_with("redis[]")))
+        .args(flags(|setting| setting.path.starts_with("redis[]") || setting.path.starts_with("lag.")))
         .arg(config_file());
     let demo = Command::new("demo")
         .about("Start a private redis-server with a sample workload and serve on it")

@@ -2,14 +2,12 @@
 
 use std::{
     io::{self, IsTerminal, Write as _},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing_subscriber::{
@@ -21,15 +19,15 @@ use crate::{
     collect::poller::Poller,
     config::{Address, Config, ListenAddress, Log},
     demo::{Demo, DemoError},
-    model::{
-        pattern::Pattern,
-        snapshot::{Server, Snapshot},
-    },
+    model::pattern::Pattern,
     serve::{App, http, report, table},
 };
 
 /// Longest time to answer what is under way once the end was asked for.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Most polls for a single look: as long as lags are bounded, each goes on with the count.
+const MOST_ROUNDS: usize = 50;
 
 /// Why the program ends before it is asked to.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +40,8 @@ pub enum RunError {
         /// The system's reason.
         source: io::Error,
     },
-    /// `groups` could not read a Redis server; the output says which and why.
-    #[error("a Redis server could not be read")]
+    /// `groups` could not read a server or a stream; the output says which and why.
+    #[error("not everything could be read")]
     Unreadable,
     /// The demo could not start.
     #[error(transparent)]
@@ -94,15 +92,15 @@ async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> R
     let stop_serving = CancellationToken::new();
     let stop_polling = CancellationToken::new();
 
-    let (publish, snapshot) = watch::channel(Arc::new(empty_snapshot(&config)));
+    let telemetry_path = config.telemetry_path.clone().into();
+    let (tasks, snapshot) = Poller::for_all(config);
     let pollers = TaskTracker::new();
-    for (index, server) in config.servers.into_iter().enumerate() {
-        let poller = Poller::new(server, index, config.stale_after, publish.clone());
-        pollers.spawn(poller.run(config.poll_interval, stop_polling.clone()));
+    for poller in tasks {
+        pollers.spawn(poller.run(stop_polling.clone()));
     }
     pollers.close();
 
-    let app = App { snapshot, draining: stop_serving.clone(), telemetry_path: config.telemetry_path.into() };
+    let app = App { snapshot, draining: stop_serving.clone(), telemetry_path };
     let router = http::router(app);
     let servers = TaskTracker::new();
     for listener in listeners {
@@ -128,12 +126,6 @@ async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> R
     pollers.wait().await;
     tracing::info!("ended");
     Ok(())
-}
-
-fn empty_snapshot(config: &Config) -> Snapshot {
-    let servers =
-        config.servers.iter().map(|server| Arc::new(Server::new(server.name.clone(), config.stale_after)));
-    Snapshot { servers: servers.collect() }
 }
 
 async fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, RunError> {
@@ -164,15 +156,11 @@ fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
 
 async fn groups(config: Config, json: bool, watch: Option<Duration>) -> Result<(), RunError> {
     let mut ends = Ends::listen()?;
-    let (publish, snapshot) = watch::channel(Arc::new(empty_snapshot(&config)));
-    // A single look is never stale.
-    let stale_after = Duration::MAX;
-    let mut pollers: Vec<_> = (0..)
-        .zip(config.servers)
-        .map(|(index, server)| Poller::new(server, index, stale_after, publish.clone()))
-        .collect();
+    // What is looked at once is never stale.
+    let (mut pollers, snapshot) = Poller::for_all(Config { stale_after: Duration::MAX, ..config });
     loop {
-        let all = futures_util::future::join_all(pollers.iter_mut().map(Poller::round));
+        let rounds = if watch.is_some() { 1 } else { MOST_ROUNDS };
+        let all = futures_util::future::join_all(pollers.iter_mut().map(|poller| poller.rounds(rounds)));
         tokio::select! {
             _ = ends.next() => return Ok(()),
             _ = all => {}
@@ -193,13 +181,10 @@ async fn groups(config: Config, json: bool, watch: Option<Duration>) -> Result<(
             written => written?,
         }
         drop(out);
-        for (redis, error) in
-            report.servers.iter().filter_map(|server| Some((&server.redis, server.error.as_ref()?)))
-        {
-            eprintln!("streamgauge: {redis}: {error}");
-        }
+        let errors: Vec<_> = report.errors().collect();
+        errors.iter().for_each(|error| eprintln!("streamgauge: {error}"));
         match watch {
-            None if report.servers.iter().all(|server| server.up) => return Ok(()),
+            None if errors.is_empty() => return Ok(()),
             None => return Err(RunError::Unreadable),
             Some(interval) => tokio::select! {
                 _ = ends.next() => return Ok(()),

@@ -3,7 +3,7 @@
 //! A request that fails or times out leaves replies in flight, so the poller drops the link and opens a new one at its
 //! next round; the password file is read anew then. Topologies other than a single server plug in behind [`Link`].
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion,
@@ -12,7 +12,11 @@ use redis::{
 };
 use secrecy::ExposeSecret;
 
-use super::{ask::Ask, decode, error};
+use super::{
+    ask::{self, Ask},
+    decode, error,
+    trust::{self, ServerInfo},
+};
 use crate::{
     config::{Protocol, RedisServer},
     model::{
@@ -21,15 +25,16 @@ use crate::{
     },
 };
 
-/// Most commands in one pipeline. Bounds Redis's output buffer and the time until the first reply; a pipeline of
-/// thousands of commands would run into the response timeout.
+/// Most commands in one pipeline: one of thousands would run into the response timeout.
 const COMMANDS_PER_PIPELINE: usize = 400;
+
+/// Most bytes that the replies to one pipeline should have, by what earlier replies had: they stand in Redis's output
+/// buffer and in our memory at once.
+const BYTES_PER_PIPELINE: u64 = 4 * 1024 * 1024;
 
 /// An open connection to a server.
 pub struct Link {
     connection: MultiplexedConnection,
-    /// Version that the server states; `unknown` where the user may not ask.
-    pub version: Arc<str>,
     /// Commands sent so far.
     pub commands: u64,
 }
@@ -51,32 +56,30 @@ impl Link {
             Ok(opened) => opened.map_err(|error| handshake_fault(&error).during(&place))?,
             Err(_) => return Err(no_answer(server.timeout).during(&place)),
         };
-        let mut link = Link { connection, version: "unknown".into(), commands: 0 };
+        let mut link = Link { connection, commands: 0 };
         link.greet().await.map_err(|fault| fault.during(&place))?;
         Ok(link)
     }
 
-    /// Both commands may be refused (an older server, a narrow ACL) without harm.
+    /// May be refused (an older server, a narrow ACL) without harm.
     async fn greet(&mut self) -> Result<(), Fault> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("CLIENT").arg("NO-TOUCH").arg("ON");
-        pipeline.cmd("INFO").arg("server");
-        let replies = self.request(&pipeline, 2).await?;
-        let info = |field| decode::info_field(&replies[1], field);
-        if let Some(version) = info("valkey_version").or_else(|| info("redis_version")) {
-            self.version = version.into();
-        }
-        Ok(())
+        self.request(&pipeline, 1).await.map(|_| ())
     }
 
-    /// Redis's clock.
+    /// Which server this is at this moment, and its clock. A server that does not say who it is can still be measured.
     ///
     /// # Errors
-    /// No reply, or an error reply.
-    pub async fn time(&mut self) -> Result<UnixMicros, Fault> {
+    /// No reply, or an error reply to TIME.
+    pub async fn identify(&mut self) -> Result<(ServerInfo, UnixMicros), Fault> {
         let mut pipeline = redis::pipe();
+        pipeline.cmd("INFO").arg("server");
+        pipeline.cmd("INFO").arg("replication");
         pipeline.cmd("TIME");
-        self.single(&pipeline, "TIME", decode::time).await
+        let replies = self.request(&pipeline, 3).await?;
+        let info = trust::server_info(&replies[0], &replies[1]);
+        Ok((info, ask::answer(&replies[2], "TIME", decode::time)?))
     }
 
     /// Sends a pipeline of one command and decodes its reply.
@@ -90,30 +93,37 @@ impl Link {
         decode: impl Fn(&Value) -> Result<T, decode::Unexpected>,
     ) -> Result<T, Fault> {
         let replies = self.request(pipeline, 1).await?;
-        match &replies[0] {
-            Value::ServerError(reply) => Err(error::from_reply(reply).during(command)),
-            reply => decode(reply).map_err(|unexpected| {
-                Fault::new(FaultKind::Unexpected, unexpected.to_string()).during(command)
-            }),
-        }
+        ask::answer(&replies[0], command, decode)
     }
 
-    /// Puts many questions, in as few pipelines as their number allows, and returns the replies to each.
+    /// Puts many questions, in as few pipelines as their number and size allow, and reads the replies to each. What is
+    /// not kept of a pipeline's replies is gone before the next one is sent.
     ///
     /// # Errors
     /// No reply, or an error that concerns the whole server; any other error stays in the replies of its question.
-    pub async fn ask(&mut self, asks: &[Ask<'_>]) -> Result<Vec<Vec<Value>>, Fault> {
+    pub async fn ask<T>(&mut self, asks: &[Ask<'_>], read: impl Fn(&[Value]) -> T) -> Result<Vec<T>, Fault> {
         let mut answers = Vec::with_capacity(asks.len());
         let mut rest = asks;
-        while let Some(ask) = rest.first() {
-            // Questions of one list are of one kind.
-            let (batch, later) = rest.split_at(rest.len().min(COMMANDS_PER_PIPELINE / ask.replies()));
+        while !rest.is_empty() {
+            let (mut commands, mut bytes) = (0, 0);
+            let fits = |ask: &&Ask<'_>| {
+                commands += ask.replies();
+                bytes += ask.expected_bytes();
+                commands <= COMMANDS_PER_PIPELINE && bytes <= BYTES_PER_PIPELINE
+            };
+            // A question that is larger than a pipeline gets one of its own.
+            let size = rest.iter().take_while(fits).count().max(1);
+            let (batch, later) = rest.split_at(size);
             rest = later;
             let mut pipeline = redis::pipe();
             batch.iter().for_each(|ask| ask.push(&mut pipeline));
-            let count = batch.iter().map(Ask::replies).sum();
-            let mut replies = self.request(&pipeline, count).await?.into_iter();
-            answers.extend(batch.iter().map(|ask| replies.by_ref().take(ask.replies()).collect::<Vec<_>>()));
+            let replies = self.request(&pipeline, batch.iter().map(Ask::replies).sum()).await?;
+            let mut replies = &replies[..];
+            for ask in batch {
+                let (own, later) = replies.split_at(ask.replies());
+                answers.push(read(own));
+                replies = later;
+            }
         }
         Ok(answers)
     }

@@ -45,6 +45,8 @@ pub struct StreamInfo {
     pub entries_added: Option<u64>,
     /// `first-entry` and `last-entry`: their IDs
     pub ends: Option<(StreamId, StreamId)>,
+    /// `first-entry` and `last-entry`: bytes of the larger one
+    pub ends_bytes: u64,
 }
 
 /// One group of `XINFO GROUPS`.
@@ -88,8 +90,15 @@ pub fn stream(reply: &Value) -> Result<StreamInfo, Unexpected> {
             .get("max-deleted-entry-id")
             .map(|value| id("max-deleted-entry-id", value))
             .transpose()?,
-        entries_added: fields.optional_count("entries-added")?,
+        // Set by hand beyond 2^63 it comes back negative: then it is as good as absent.
+        entries_added: fields.optional_integer("entries-added")?.and_then(|n| u64::try_from(n).ok()),
         ends,
+        ends_bytes: ["first-entry", "last-entry"]
+            .into_iter()
+            .filter_map(|end| fields.get(end))
+            .map(size)
+            .max()
+            .unwrap_or(0),
     })
 }
 
@@ -157,6 +166,25 @@ pub fn oldest_pending(reply: &Value) -> Result<Option<OldestPending>, Unexpected
         idle: Duration::from_millis(integer(idle).ok_or(SHAPE)?.try_into().unwrap_or(0)),
         deliveries: integer(deliveries).and_then(|n| u64::try_from(n).ok()).ok_or(SHAPE)?,
     }))
+}
+
+/// Entries of `XRANGE` or `XREVRANGE`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Their IDs, in the order of the reply.
+    pub ids: Vec<StreamId>,
+    /// Bytes of all of them, IDs and payload.
+    pub bytes: u64,
+}
+
+/// Reads `XRANGE` and `XREVRANGE`.
+///
+/// # Errors
+/// Another shape than a list of `[id, fields]`.
+pub fn page(reply: &Value) -> Result<Page, Unexpected> {
+    let ids =
+        items("XRANGE", reply)?.iter().map(|entry| entry_id("XRANGE", entry)).collect::<Result<_, _>>()?;
+    Ok(Page { ids, bytes: size(reply) })
 }
 
 /// Reads `TIME`: seconds and microseconds.
@@ -284,6 +312,14 @@ fn id(field: &'static str, value: &Value) -> Result<StreamId, Unexpected> {
     bytes(value)
         .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
         .ok_or(Unexpected::Shape(field, "a stream entry ID"))
+}
+
+/// Bytes of the strings in a value.
+fn size(value: &Value) -> u64 {
+    match value {
+        Value::Array(items) => items.iter().map(size).sum(),
+        value => bytes(value).map_or(0, |bytes| bytes.len() as u64),
+    }
 }
 
 /// The ID of an entry, `[id, fields]`.

@@ -158,7 +158,6 @@ fn a_wrong_type_is_named() {
         ("length", text("many"), INTEGER),
         ("length", Value::Int(-1), COUNT),
         ("groups", Value::Boolean(true), INTEGER),
-        ("entries-added", Value::Int(-1), COUNT),
         ("entries-added", list([]), INTEGER),
         ("radix-tree-keys", Value::Double(1.0), INTEGER),
         ("last-generated-id", Value::Int(1), ID),

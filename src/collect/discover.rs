@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{connect::Link, decode};
-use crate::model::{
-    fault::Fault,
-    name::Name,
-    pattern::{Glob, Pattern},
+use crate::{
+    config::RedisServer,
+    model::{
+        fault::Fault,
+        name::Name,
+        pattern::{Glob, Pattern},
+    },
 };
 
 /// `COUNT` of one SCAN: keys that Redis looks at, some 0.2 ms of its time.
@@ -30,7 +33,7 @@ pub struct Discovery {
 impl Discovery {
     /// Nothing found yet.
     #[must_use]
-    pub fn new(patterns: &[Pattern]) -> Self {
+    pub fn new(server: &RedisServer) -> Self {
         let mut discovery = Discovery {
             exact: BTreeSet::new(),
             globs: Vec::new(),
@@ -38,12 +41,13 @@ impl Discovery {
             round: None,
             complete: false,
         };
-        for pattern in patterns {
+        for pattern in &server.streams {
             match pattern {
                 Pattern::Exact(name) => _ = discovery.exact.insert(name.clone()),
                 Pattern::Glob(glob) => discovery.globs.push(glob.clone()),
             }
         }
+        discovery.exact.extend(server.expected.iter().map(|expected| expected.stream.clone()));
         discovery
     }
 

@@ -6,21 +6,26 @@
 use std::time::{Instant, SystemTime};
 
 use super::{
-    ask::{self, Ask, StreamAnswer},
+    ask::{self, Ask},
     connect::Link,
     decode::GroupInfo,
     discover::Discovery,
+    lags::{Lags, Measured},
+    trust::ServerInfo,
 };
 use crate::{
     config::RedisServer,
     model::{
         fault::{Fault, FaultKind},
-        lag::{self, GroupFacts, StreamFacts},
+        lag::{Lag, Policy},
         name::Name,
         snapshot::{Group, Poll, Stream, StreamEntry},
         time::UnixMicros,
     },
 };
+
+/// Most consumers of a group that are asked for: a list of a million would block Redis for half a second.
+const MOST_CONSUMERS: u64 = 1000;
 
 /// What a poll brought.
 #[derive(Debug)]
@@ -31,6 +36,16 @@ pub struct Outcome {
     pub discovery: Result<(), Fault>,
     /// Groups that were deleted between two commands of the poll.
     pub vanished: u64,
+    /// Entries read in order to count them.
+    pub entries_read: u64,
+}
+
+/// What is remembered of one server between polls.
+pub struct Memory {
+    /// Its streams.
+    pub discovery: Discovery,
+    /// What was proved about them.
+    pub lags: Lags,
 }
 
 /// Polls a server once.
@@ -39,60 +54,76 @@ pub struct Outcome {
 /// A fault that concerns the whole server: nothing was measured.
 pub async fn poll(
     link: &mut Link,
-    discovery: &mut Discovery,
+    memory: &mut Memory,
     server: &RedisServer,
+    policy: Policy,
 ) -> Result<Outcome, Fault> {
     let started = Instant::now();
-    let redis_time = link.time().await?;
-    let discovered = match discovery.refresh(link).await {
+    let discovered = match memory.discovery.refresh(link).await {
         Err(fault) if fault.kind.is_server_wide() => return Err(fault),
         discovered => discovered,
     };
-    let mut streams = ask_streams(link, discovery, server).await?;
+    // After the search, which may take long in a large key space.
+    let (info, redis_time) = link.identify().await?;
+    if info.is_stale_replica {
+        let message = "the replica has lost its primary: its data may be old";
+        return Err(Fault::new(FaultKind::MasterDown, message));
+    }
+    let (mut streams, entries_read) = ask_streams(link, memory, server, &info, redis_time).await?;
     let vanished = ask_groups(link, &mut streams, server).await?;
     let poll = Poll {
         started,
         duration: started.elapsed(),
         ended_at: wall_clock(),
         redis_time,
-        version: link.version.clone(),
+        version: info.version.into(),
+        policy,
         streams,
     };
-    Ok(Outcome { poll, discovery: discovered, vanished })
+    Ok(Outcome { poll, discovery: discovered, vanished, entries_read })
 }
 
 async fn ask_streams(
     link: &mut Link,
-    discovery: &mut Discovery,
+    memory: &mut Memory,
     server: &RedisServer,
-) -> Result<Vec<StreamEntry>, Fault> {
-    let names = discovery.streams();
-    let asks: Vec<_> = names.iter().map(|(name, _)| Ask::Stream(name)).collect();
-    let answers = link.ask(&asks).await?;
-    let mut streams = Vec::with_capacity(names.len());
-    for ((name, configured), replies) in names.iter().zip(answers) {
-        let state = match ask::stream_answer(replies) {
-            Ok(answer) => Ok(Some(stream(answer, server))),
+    info: &ServerInfo,
+    now: UnixMicros,
+) -> Result<(Vec<StreamEntry>, u64), Fault> {
+    let streams = memory.discovery.streams();
+    let names: Vec<_> = streams.iter().map(|(name, _)| name).collect();
+    let asks: Vec<_> = names.iter().map(|name| Ask::Stream(name, memory.lags.stream_bytes(name))).collect();
+    let answers = link.ask(&asks, ask::stream_answer).await?;
+    let (measured, read) = memory.lags.measure(link, info, now, &names, answers).await?;
+
+    let mut entries = Vec::with_capacity(streams.len());
+    for ((name, configured), measured) in streams.iter().zip(measured) {
+        let state = match measured {
+            Ok(measured) => Ok(Some(stream(name, measured, server))),
             Err(fault) if fault.kind == FaultKind::Vanished && *configured => Ok(None),
             Err(fault) if fault.kind == FaultKind::Vanished => {
-                discovery.forget(name);
+                memory.discovery.forget(name);
                 continue;
             }
             Err(fault) => Err(fault),
         };
-        streams.push(StreamEntry { db: server.database, name: name.clone(), state });
+        let missing_groups = missing_groups(name, &state, server);
+        entries.push(StreamEntry { db: server.database, name: name.clone(), state, missing_groups });
     }
-    Ok(streams)
+    Ok((entries, read))
 }
 
-fn stream(answer: StreamAnswer, server: &RedisServer) -> Stream {
-    let info = answer.stream;
-    let facts = StreamFacts { length: info.length, entries_added: info.entries_added, ends: info.ends };
-    let mut groups: Vec<_> = answer
+fn stream(name: &Name, measured: Measured, server: &RedisServer) -> Stream {
+    let info = measured.answer.stream;
+    let mut groups: Vec<_> = measured
+        .answer
         .groups
         .into_iter()
-        .filter(|info| server.groups.includes(&info.name))
-        .map(|info| group(info, &facts, server))
+        .zip(measured.lags)
+        .filter(|(info, _)| {
+            server.groups.includes(&info.name) || expected(name, server).any(|group| *group == info.name)
+        })
+        .map(|(info, lag)| group(info, lag, server))
         .collect();
     groups.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Stream {
@@ -104,27 +135,41 @@ fn stream(answer: StreamAnswer, server: &RedisServer) -> Stream {
         entries_added: info.entries_added,
         group_count: info.groups,
         ends: info.ends,
+        counting: measured.counting,
         groups,
     }
 }
 
-fn group(info: GroupInfo, stream: &StreamFacts, server: &RedisServer) -> Group {
-    let facts = GroupFacts {
-        last_delivered: info.last_delivered_id,
-        entries_read: info.entries_read,
-        reported_lag: info.lag,
-    };
+fn group(info: GroupInfo, lag: Lag, server: &RedisServer) -> Group {
     Group {
-        lag: lag::structural(stream, &facts),
         name: info.name,
         consumer_count: info.consumers,
         pending: info.pending,
-        last_delivered_id: info.last_delivered_id,
+        last_delivered_id: Some(info.last_delivered_id),
         entries_read: info.entries_read,
         reported_lag: info.lag,
+        lag,
         oldest_pending: Ok(None),
         consumers: server.consumers.then(|| Ok(Vec::new())),
     }
+}
+
+/// The groups that a stream should have: they are shown whatever the filter says.
+fn expected<'a>(stream: &'a Name, server: &'a RedisServer) -> impl Iterator<Item = &'a Name> {
+    server.expected.iter().filter(move |expected| expected.stream == *stream).map(|expected| &expected.group)
+}
+
+/// The groups that should exist and do not. Where the stream could not be read, nothing is known of them.
+fn missing_groups(name: &Name, state: &Result<Option<Stream>, Fault>, server: &RedisServer) -> Vec<Group> {
+    let Ok(stream) = state else { return Vec::new() };
+    let lag = stream.as_ref().map_or(Lag::NoStream, |stream| Lag::NoGroup { length: stream.length });
+    let exists = |group: &Name| {
+        stream.as_ref().is_some_and(|stream| stream.groups.iter().any(|other| other.name == *group))
+    };
+    expected(name, server)
+        .filter(|group| !exists(group))
+        .map(|group| Group::missing(group.clone(), lag))
+        .collect()
 }
 
 /// Asks for the oldest pending entry and the consumers of every group that has any; returns how many groups are gone.
@@ -138,11 +183,11 @@ async fn ask_groups(
         .map(|(key, group)| Ask::OldestPending(key, &group.name))
         .collect();
     let consumers: Vec<_> = groups(streams)
-        .filter(|(_, group)| server.consumers && group.consumer_count > 0)
+        .filter(|(_, group)| server.consumers && (1..=MOST_CONSUMERS).contains(&group.consumer_count))
         .map(|(key, group)| Ask::Consumers(key, &group.name))
         .collect();
-    let mut pending = link.ask(&pending).await?.into_iter();
-    let mut consumers = link.ask(&consumers).await?.into_iter();
+    let mut pending = link.ask(&pending, ask::oldest_pending_answer).await?.into_iter();
+    let mut consumers = link.ask(&consumers, ask::consumers_answer).await?.into_iter();
 
     // The answers come in the order of the questions, and those in the order of the groups.
     let mut vanished = 0;
@@ -152,15 +197,16 @@ async fn ask_groups(
         };
         stream.groups.retain_mut(|group| {
             if group.pending > 0
-                && let Some(replies) = pending.next()
+                && let Some(answer) = pending.next()
             {
-                group.oldest_pending = ask::oldest_pending_answer(&replies);
+                group.oldest_pending = answer;
             }
-            if server.consumers
-                && group.consumer_count > 0
-                && let Some(replies) = consumers.next()
-            {
-                group.consumers = Some(ask::consumers_answer(&replies));
+            if server.consumers {
+                group.consumers = match group.consumer_count {
+                    0 => Some(Ok(Vec::new())),
+                    1..=MOST_CONSUMERS => consumers.next(),
+                    count => Some(Err(too_many_consumers(count))),
+                };
             }
             let gone = group.faults().any(|fault| fault.kind == FaultKind::Vanished);
             vanished += u64::from(gone);
@@ -168,6 +214,11 @@ async fn ask_groups(
         });
     }
     Ok(vanished)
+}
+
+fn too_many_consumers(count: u64) -> Fault {
+    let message = format!("the group has {count} consumers: more than {MOST_CONSUMERS} are not asked for");
+    Fault::new(FaultKind::TooMany, message)
 }
 
 fn groups(streams: &[StreamEntry]) -> impl Iterator<Item = (&Name, &Group)> {

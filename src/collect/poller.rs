@@ -2,7 +2,7 @@
 //!
 //! A poll never overlaps itself, and its cost does not grow with the number of readers: they all read the snapshot.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -10,54 +10,58 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connect::Link,
     discover::Discovery,
-    poll::{self, Outcome},
+    journal::Journal,
+    lags::Lags,
+    poll::{self, Memory, Outcome},
 };
 use crate::{
-    config::RedisServer,
+    config::{Config, RedisServer},
     model::{
-        fault::Fault,
-        name::Name,
-        snapshot::{Server, Snapshot},
+        fault::{Fault, FaultKind},
+        lag::{Lag, Policy},
+        snapshot::{Poll, Server, Snapshot, StreamEntry},
     },
 };
 
 /// Polls one server until it is cancelled.
 pub struct Poller {
     config: RedisServer,
+    policy: Policy,
+    interval: Duration,
     /// Place of the server in the snapshot.
     index: usize,
     snapshot: watch::Sender<Arc<Snapshot>>,
     link: Option<Link>,
-    discovery: Discovery,
+    memory: Memory,
     /// The server as last published.
     server: Server,
-    /// Streams that could not be read in the latest poll, with the reason: what is logged is the change.
-    failing: BTreeMap<Name, String>,
+    journal: Journal,
 }
 
 impl Poller {
-    /// A poller that publishes to the place `index` of the snapshot.
+    /// One poller for each configured server, and what they publish.
     #[must_use]
-    pub fn new(
-        config: RedisServer,
-        index: usize,
-        stale_after: Duration,
-        snapshot: watch::Sender<Arc<Snapshot>>,
-    ) -> Self {
-        Poller {
-            discovery: Discovery::new(&config.streams),
-            server: Server::new(config.name.clone(), stale_after),
-            config,
+    pub fn for_all(config: Config) -> (Vec<Poller>, watch::Receiver<Arc<Snapshot>>) {
+        let nothing_yet = |server: &RedisServer| Server::new(server.name.clone(), config.stale_after);
+        let servers = config.servers.iter().map(|server| Arc::new(nothing_yet(server))).collect();
+        let (publish, snapshot) = watch::channel(Arc::new(Snapshot { servers }));
+        let pollers = config.servers.iter().enumerate().map(|(index, server)| Poller {
+            policy: config.policy,
+            interval: config.poll_interval,
             index,
-            snapshot,
+            snapshot: publish.clone(),
             link: None,
-            failing: BTreeMap::new(),
-        }
+            memory: Memory { discovery: Discovery::new(server), lags: Lags::new(config.budget) },
+            server: nothing_yet(server),
+            journal: Journal::new(server.name.clone()),
+            config: server.clone(),
+        });
+        (pollers.collect(), snapshot)
     }
 
-    /// Polls at every `interval`. A poll that takes longer delays the next one; none is made up for.
-    pub async fn run(mut self, interval: Duration, cancel: CancellationToken) {
-        let mut ticks = tokio::time::interval(interval);
+    /// Polls at every interval. A poll that takes longer delays the next one; none is made up for.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -71,18 +75,30 @@ impl Poller {
         }
     }
 
-    /// Polls once and publishes what came of it.
-    pub async fn round(&mut self) {
-        let outcome = self.poll().await;
-        match outcome {
-            Ok(outcome) => self.record(outcome),
-            Err(fault) => {
-                // Replies may still be in flight on this connection.
-                self.link = None;
-                self.server.counters.count(fault.kind);
-                self.set_latest(Err(fault));
+    /// Polls until all lags are known, as long as counting gets on, and at most so often.
+    pub async fn rounds(&mut self, most: usize) {
+        for _ in 0..most {
+            let before = self.server.counters.lag_entries_read;
+            self.round().await;
+            let gets_on = self.server.counters.lag_entries_read > before;
+            let bounded = |poll: &Arc<Poll>| {
+                let mut groups = poll.streams.iter().flat_map(StreamEntry::groups);
+                groups.any(|group| matches!(group.lag, Lag::Bounded { .. }))
+            };
+            if !gets_on || !self.server.poll.as_ref().is_some_and(bounded) {
+                return;
             }
         }
+    }
+
+    /// Polls once and publishes what came of it.
+    pub async fn round(&mut self) {
+        let latest = self.poll().await.and_then(|outcome| self.record(outcome));
+        if let Err(fault) = &latest {
+            self.server.counters.count(fault.kind);
+        }
+        self.journal.ended(&latest, self.server.poll.as_deref());
+        self.server.latest = Some(latest);
         let server = Arc::new(self.server.clone());
         self.snapshot.send_modify(|snapshot| {
             let mut next = Snapshot::clone(snapshot);
@@ -91,72 +107,41 @@ impl Poller {
         });
     }
 
+    /// A connection that was kept may have been closed meanwhile, by a timeout of Redis or of something in between: that
+    /// is found out only now, and is no failure of Redis.
     async fn poll(&mut self) -> Result<Outcome, Fault> {
-        let mut link = match self.link.take() {
-            Some(link) => link,
-            None => {
-                self.discovery.restart();
-                Link::open(&self.config).await?
+        if let Some(link) = self.link.take() {
+            match self.poll_over(link).await {
+                Err(fault) if fault.kind == FaultKind::Disconnected => {}
+                outcome => return outcome,
             }
-        };
-        let outcome = poll::poll(&mut link, &mut self.discovery, &self.config).await;
+        }
+        self.memory.discovery.restart();
+        self.memory.lags.forget_all();
+        let link = Link::open(&self.config).await?;
+        self.poll_over(link).await
+    }
+
+    async fn poll_over(&mut self, mut link: Link) -> Result<Outcome, Fault> {
+        let outcome = poll::poll(&mut link, &mut self.memory, &self.config, self.policy).await;
         self.server.counters.commands += std::mem::take(&mut link.commands);
-        self.link = Some(link);
+        // After a failure replies may still be in flight: such a connection is not used again.
+        if outcome.is_ok() {
+            self.link = Some(link);
+        }
         outcome
     }
 
-    fn record(&mut self, outcome: Outcome) {
+    /// Takes in what was measured; says whether all streams could be looked for.
+    fn record(&mut self, outcome: Outcome) -> Result<(), Fault> {
         let counters = &mut self.server.counters;
-        for fault in outcome
-            .poll
-            .streams
-            .iter()
-            .flat_map(|entry| entry.faults())
-            .chain(outcome.discovery.as_ref().err())
-        {
+        for fault in outcome.poll.streams.iter().flat_map(|entry| entry.faults()) {
             counters.count(fault.kind);
         }
-        (0..outcome.vanished).for_each(|_| counters.count(crate::model::fault::FaultKind::Vanished));
-
-        let mut failing = BTreeMap::new();
-        for entry in &outcome.poll.streams {
-            if let Some(fault) = entry.faults().next() {
-                failing.insert(entry.name.clone(), fault.message.clone());
-            }
-        }
-        let redis = &*self.server.name;
-        for (stream, reason) in &failing {
-            if self.failing.get(stream) != Some(reason) {
-                tracing::warn!(redis, %stream, %reason, "stream cannot be read");
-            }
-        }
-        for stream in self.failing.keys().filter(|stream| !failing.contains_key(*stream)) {
-            tracing::info!(redis, %stream, "stream can be read again, or is gone");
-        }
-        self.failing = failing;
-
-        let streams = outcome.poll.streams.len();
+        counters.faults[FaultKind::Vanished as usize] += outcome.vanished;
+        counters.lag_entries_read += outcome.entries_read;
+        counters.lag_disagreements += self.journal.measured(&outcome.poll);
         self.server.poll = Some(Arc::new(outcome.poll));
-        if self.set_latest(outcome.discovery) {
-            let version = self.link.as_ref().map(|link| &*link.version);
-            tracing::info!(redis = &*self.server.name, address = %self.config.address, version, streams, "redis is up");
-        }
-    }
-
-    /// Sets how the latest poll ended and logs a change for the worse; true where it changed for the better.
-    fn set_latest(&mut self, latest: Result<(), Fault>) -> bool {
-        let reason = |latest: &Option<Result<(), Fault>>| {
-            latest.as_ref().and_then(|l| l.as_ref().err()).map(|f| f.message.clone())
-        };
-        let (before, was_up) = (reason(&self.server.latest), matches!(self.server.latest, Some(Ok(()))));
-        self.server.latest = Some(latest);
-        match reason(&self.server.latest) {
-            Some(reason) if before.as_ref() != Some(&reason) => {
-                tracing::warn!(redis = &*self.server.name, %reason, "redis cannot be polled");
-                false
-            }
-            Some(_) => false,
-            None => !was_up,
-        }
+        outcome.discovery
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, fs, path::Path, path::PathBuf, sync::Arc, 
 
 use secrecy::SecretString;
 
-use crate::model::{name::Name, pattern::Pattern};
+use crate::model::{lag::Policy, name::Name, pattern::Pattern};
 
 pub mod reference;
 pub mod resolve;
@@ -25,6 +25,10 @@ pub struct Config {
     pub poll_interval: Duration,
     /// Age at which a measurement is stale.
     pub stale_after: Duration,
+    /// What is read in order to count lags.
+    pub budget: Budget,
+    /// What is published where a lag is not one proved number.
+    pub policy: Policy,
     /// Where to serve.
     pub listen: Vec<ListenAddress>,
     /// Path of the metrics.
@@ -33,6 +37,19 @@ pub struct Config {
     pub log: Log,
     /// The Redis servers, at least one, with unique names.
     pub servers: Vec<RedisServer>,
+}
+
+/// What may be read in one poll in order to count lags.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Most entries for one group.
+    pub entries_per_group: u64,
+    /// Most bytes for one group.
+    pub bytes_per_group: u64,
+    /// Most entries for one server.
+    pub entries_per_poll: u64,
+    /// Most bytes for one server.
+    pub bytes_per_poll: u64,
 }
 
 /// What is logged, and how.
@@ -65,8 +82,19 @@ pub struct RedisServer {
     pub streams: Vec<Pattern>,
     /// Groups to measure.
     pub groups: Filter,
+    /// Groups that should exist.
+    pub expected: Vec<ExpectedGroup>,
     /// Whether each consumer is measured.
     pub consumers: bool,
+}
+
+/// A group that should exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectedGroup {
+    /// Key of its stream.
+    pub stream: Name,
+    /// Its name.
+    pub group: Name,
 }
 
 /// Host and port of a server.

@@ -7,11 +7,16 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use url::Url;
 
 use super::{
-    Address, Config, Filter, ListenAddress, Log, Password, Problem, Protocol, RedisServer,
+    Address, Budget, Config, ExpectedGroup, Filter, ListenAddress, Log, Password, Problem, Protocol,
+    RedisServer,
     resolve::{Section, Typed},
     tree::Place,
 };
-use crate::model::pattern::Pattern;
+use crate::model::{
+    lag::{BoundedPolicy, MissingGroupPolicy, Policy},
+    name::Name,
+    pattern::Pattern,
+};
 
 /// Paths of the web port that have a meaning of their own.
 const TAKEN_PATHS: &[&str] = &["/", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/livez"];
@@ -31,6 +36,25 @@ pub(super) fn config(globals: &Section, servers: &[Section], problems: &mut Vec<
     let config = Config {
         poll_interval,
         stale_after: poll_interval * u32::try_from(globals.count("poll.stale_after")).unwrap_or(1),
+        budget: Budget {
+            entries_per_group: globals.size("lag.entries_per_group"),
+            bytes_per_group: globals.size("lag.bytes_per_group"),
+            entries_per_poll: globals.size("lag.entries_per_poll"),
+            bytes_per_poll: globals.size("lag.bytes_per_poll"),
+        },
+        policy: Policy {
+            bounded: match globals.text("lag.bounded").as_deref() {
+                Some("lower") => BoundedPolicy::Lower,
+                Some("upper") => BoundedPolicy::Upper,
+                Some("absent") => BoundedPolicy::Absent,
+                _ => BoundedPolicy::Estimate,
+            },
+            missing_group: match globals.text("lag.missing_group").as_deref() {
+                Some("zero") => MissingGroupPolicy::Zero,
+                Some("absent") => MissingGroupPolicy::Absent,
+                _ => MissingGroupPolicy::Length,
+            },
+        },
         listen: globals.list("web.listen_address", problems, listen_address),
         telemetry_path,
         log: Log {
@@ -110,6 +134,7 @@ fn server(section: &Section, problems: &mut Vec<Problem>) -> RedisServer {
             include: section.list("redis[].groups.include", problems, pattern),
             exclude: section.list("redis[].groups.exclude", problems, pattern),
         },
+        expected: section.list("redis[].groups.expect", problems, expected_group),
         consumers: matches!(section.get("redis[].consumers").map(|c| &c.value), Some(Typed::Bool(true))),
     }
 }
@@ -232,6 +257,26 @@ fn listen_address(text: &str) -> Result<ListenAddress, String> {
     Ok(ListenAddress { host: Some(host).filter(|host| !host.is_empty()).map(str::to_owned), port })
 }
 
+/// Reads `stream=group`, where `\=` is an equals sign within a name.
+fn expected_group(text: &str) -> Result<ExpectedGroup, String> {
+    let mut names = vec![String::new()];
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, names.last_mut()) {
+            ('\\', Some(name)) if rest.peek() == Some(&'=') => name.extend(rest.next()),
+            ('=', _) => names.push(String::new()),
+            (c, Some(name)) => name.push(c),
+            (_, None) => {}
+        }
+    }
+    match &names[..] {
+        [stream, group] if !stream.is_empty() && !group.is_empty() => {
+            Ok(ExpectedGroup { stream: Name::from(stream.as_str()), group: Name::from(group.as_str()) })
+        }
+        _ => Err(format!("expected stream=group, found {text:?}")),
+    }
+}
+
 fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text).map_err(|error| format!("the name or glob {text:?} {error}"))
 }
@@ -250,6 +295,11 @@ impl Section {
             Some(Typed::Count(count)) => *count,
             _ => 0,
         }
+    }
+
+    /// A count that cannot be negative.
+    fn size(&self, path: &str) -> u64 {
+        u64::try_from(self.count(path)).unwrap_or(0)
     }
 
     /// 0 only where a problem with the value was found already.

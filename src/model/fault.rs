@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::name::Name;
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $label:literal, $wide:literal;)+) => {
         /// The kind of a fault: the `kind` label of `streamgauge_poll_errors_total`.
@@ -48,6 +50,8 @@ kinds! {
     WrongType = "wrongtype", false;
     /// The stream or the group was deleted between two commands of one poll.
     Vanished = "vanished", false;
+    /// More of something than is asked for.
+    TooMany = "too_many", false;
     /// A reply of a shape that no known server sends.
     Unexpected = "unexpected_reply", false;
     /// Any other error reply.
@@ -66,7 +70,8 @@ pub struct Fault {
 impl Fault {
     /// A fault of a kind, with its message.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Fault { kind, message: message.into() }
+        // Redis quotes names in some of its errors: they are shown as names are.
+        Fault { kind, message: Name::from(message.into().as_str()).to_string() }
     }
 
     /// The same fault with what was being done in front.

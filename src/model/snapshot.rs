@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     fault::{Fault, FaultKind},
-    lag::Lag,
+    lag::{Lag, Policy},
     name::Name,
     stream_id::StreamId,
     time::UnixMicros,
@@ -76,6 +76,10 @@ impl Server {
 pub struct Counters {
     /// Commands sent to Redis.
     pub commands: u64,
+    /// Times that the lag which Redis reports contradicted the truth: one for each group and poll.
+    pub lag_disagreements: u64,
+    /// Entries read in order to count them.
+    pub lag_entries_read: u64,
     /// Faults met, by kind, in the order of [`FaultKind::ALL`].
     pub faults: [u64; FaultKind::ALL.len()],
 }
@@ -100,6 +104,8 @@ pub struct Poll {
     pub redis_time: UnixMicros,
     /// Version that the server states (`INFO server`).
     pub version: Arc<str>,
+    /// What is published where a lag is not one proved number.
+    pub policy: Policy,
     /// Every stream, ordered by database and name.
     pub streams: Vec<StreamEntry>,
 }
@@ -113,6 +119,8 @@ pub struct StreamEntry {
     pub name: Name,
     /// What was measured: a stream, `None` for a configured stream that does not exist, or why it is not known.
     pub state: Result<Option<Stream>, Fault>,
+    /// Groups that are expected of it by configuration and do not exist, whether the stream does or not.
+    pub missing_groups: Vec<Group>,
 }
 
 impl StreamEntry {
@@ -122,10 +130,15 @@ impl StreamEntry {
         self.state.as_ref().ok()?.as_ref()
     }
 
+    /// Its groups, and those that are expected and do not exist.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.stream().map(|stream| &stream.groups[..]).unwrap_or_default().iter().chain(&self.missing_groups)
+    }
+
     /// Everything about this stream that could not be read.
     pub fn faults(&self) -> impl Iterator<Item = &Fault> {
-        let groups = self.stream().map(|stream| &stream.groups[..]).unwrap_or_default();
-        self.state.as_ref().err().into_iter().chain(groups.iter().flat_map(Group::faults))
+        let counting = self.stream().and_then(|stream| stream.counting.as_ref().err());
+        self.state.as_ref().err().into_iter().chain(counting).chain(self.groups().flat_map(Group::faults))
     }
 }
 
@@ -148,6 +161,8 @@ pub struct Stream {
     pub group_count: u64,
     /// First and last existing entry; `None` in an empty stream.
     pub ends: Option<(StreamId, StreamId)>,
+    /// Why entries that should have been counted could not be read: then more lags are bounded.
+    pub counting: Result<(), Fault>,
     /// The groups that the configuration includes, ordered by name.
     pub groups: Vec<Group>,
 }
@@ -161,8 +176,8 @@ pub struct Group {
     pub consumer_count: u64,
     /// Entries delivered and not yet acknowledged.
     pub pending: u64,
-    /// Highest ID that was delivered.
-    pub last_delivered_id: StreamId,
+    /// Highest ID that was delivered; `None` for a group that is expected and does not exist.
+    pub last_delivered_id: Option<StreamId>,
     /// The group's own counter of entries read; nil and absent before 7.0 give `None`.
     pub entries_read: Option<i64>,
     /// The lag that Redis reports, kept for comparison; nil and absent before 7.0 give `None`.
@@ -176,10 +191,26 @@ pub struct Group {
 }
 
 impl Group {
-    /// All that is not yet acknowledged: lag and pending. `None` when the sum exceeds 2^64-1.
+    /// A group that is expected and does not exist.
     #[must_use]
-    pub fn backlog(&self) -> Option<u64> {
-        self.lag.entries().checked_add(self.pending)
+    pub fn missing(name: Name, lag: Lag) -> Self {
+        Group {
+            name,
+            consumer_count: 0,
+            pending: 0,
+            last_delivered_id: None,
+            entries_read: None,
+            reported_lag: None,
+            lag,
+            oldest_pending: Ok(None),
+            consumers: None,
+        }
+    }
+
+    /// All that is not yet acknowledged: lag and pending. `None` where the lag is not published.
+    #[must_use]
+    pub fn backlog(&self, policy: Policy) -> Option<u64> {
+        self.lag.entries(policy)?.checked_add(self.pending)
     }
 
     /// Everything about this group that could not be read.

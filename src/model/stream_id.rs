@@ -27,6 +27,24 @@ impl StreamId {
         StreamId { ms, seq }
     }
 
+    /// The next higher ID; the highest one is its own.
+    #[must_use]
+    pub fn successor(self) -> Self {
+        match self.seq.checked_add(1) {
+            Some(seq) => StreamId { seq, ..self },
+            None => self.ms.checked_add(1).map_or(self, |ms| StreamId { ms, seq: 0 }),
+        }
+    }
+
+    /// The next lower ID; the lowest one is its own.
+    #[must_use]
+    pub fn predecessor(self) -> Self {
+        match self.seq.checked_sub(1) {
+            Some(seq) => StreamId { seq, ..self },
+            None => self.ms.checked_sub(1).map_or(self, |ms| StreamId { ms, seq: u64::MAX }),
+        }
+    }
+
     /// The time that the ID stands for, in seconds since the Unix epoch; `None` where the ID cannot be a time
     /// (a producer's own numbering), judged against `now`, Redis's own clock.
     #[must_use]

@@ -104,12 +104,12 @@ fn groups(report: &Report<'_>) -> Markup {
                         td.name { (stream.stream) }
                         td.name { (group.group) @if let Some(error) = group.error { br; span.bad { (error) } } }
                         td.n { (number(group.backlog)) }
-                        @if group.lag_lower_bound == group.lag_upper_bound {
-                            td.n { (group.lag) }
-                            td { "exact" }
+                        @if let Some((lower, upper)) = group.uncertain() {
+                            td.n { "≈ " (number(group.lag)) }
+                            td { (lower) " to " (upper) }
                         } @else {
-                            td.n { "≈ " (group.lag) }
-                            td { (group.lag_lower_bound) " to " (group.lag_upper_bound) }
+                            td.n { (number(group.lag)) }
+                            td { (certainty(group.lag_source)) }
                         }
                         td.n { (group.pending) }
                         td.n title="Time since the oldest pending entry was last delivered" { (seconds(group.oldest_pending_idle_seconds)) }
@@ -151,6 +151,16 @@ fn streams_without_groups(report: &Report<'_>) -> Markup {
             } }
             @if rows.len() > MOST_ROWS { p.faint { "The first " (MOST_ROWS) " of " (rows.len()) "." } }
         }
+    }
+}
+
+/// What a person needs to know of a lag's source.
+fn certainty(source: &'static str) -> &'static str {
+    match source {
+        "derived" | "counted" => "exact",
+        "no_group" => "group does not exist",
+        "no_stream" => "stream does not exist",
+        source => source,
     }
 }
 

@@ -62,7 +62,7 @@ fn nothing_found_is_said() {
 fn many_groups_are_cut_to_those_with_the_largest_backlog() {
     let now = Instant::now();
     let of_groups = |count: usize| {
-        let groups = (1..=count).map(|lag| group_of(format!("g{lag}.").as_str(), Lag::Exact(lag as u64)));
+        let groups = (1..=count).map(|lag| group_of(format!("g{lag}.").as_str(), Lag::derived(lag as u64)));
         shown(&of_streams(now, vec![stream_of("s", groups.collect())]), now)
     };
     let html = of_groups(MOST_ROWS);

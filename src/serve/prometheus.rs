@@ -11,13 +11,16 @@ use std::{
 use axum::http::{HeaderMap, header};
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, NoLabelSet},
+    encoding::{DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet},
     metrics::MetricType,
     registry::{Registry, Unit as ClientUnit},
 };
 
 use crate::{
-    catalogue::{CATALOGUE, Exporter, Kind, Labels, Metric, Source, Unit},
+    catalogue::{
+        CATALOGUE, Exporter, Kind, Metric, Unit,
+        samples::{Labels, Source},
+    },
     model::snapshot::Snapshot,
 };
 
@@ -153,18 +156,25 @@ fn family(
     };
     let mut family =
         encoder.encode_descriptor(&name[..name.len() - suffix], metric.help, unit.as_ref(), kind)?;
+    let has_labels = !metric.read.labels().is_empty();
     metric.samples(source, |labels, value| {
-        let labels = LabelSet(labels);
-        let mut series = family.encode_family(&labels)?;
-        match (metric.kind, whole(value)) {
-            (Kind::Counter, Some(value)) => {
-                series.encode_counter::<NoLabelSet, _, u64>(&value.unsigned_abs(), None)
-            }
-            (Kind::Counter, None) => series.encode_counter::<NoLabelSet, _, u64>(&value, None),
-            (Kind::Gauge, Some(value)) => series.encode_gauge(&value),
-            (Kind::Gauge, None) => series.encode_gauge(&value),
+        if has_labels {
+            encode(&mut family.encode_family(&LabelSet(labels))?, metric.kind, value)
+        } else {
+            encode(&mut family, metric.kind, value)
         }
     })
+}
+
+fn encode(series: &mut MetricEncoder<'_>, kind: Kind, value: f64) -> Result<(), fmt::Error> {
+    match (kind, whole(value)) {
+        (Kind::Counter, Some(value)) => {
+            series.encode_counter::<NoLabelSet, _, u64>(&value.unsigned_abs(), None)
+        }
+        (Kind::Counter, None) => series.encode_counter::<NoLabelSet, _, u64>(&value, None),
+        (Kind::Gauge, Some(value)) => series.encode_gauge(&value),
+        (Kind::Gauge, None) => series.encode_gauge(&value),
+    }
 }
 
 /// A number without a fraction, so that counts and IDs read as such: 1732320000000, not 1.73232e12.

@@ -130,7 +130,7 @@ proptest! {
     ) {
         let now = Instant::now();
         let name = Name::from(&bytes[..]);
-        let stream = stream_of("s", vec![group_of(name.clone(), Lag::Exact(1))]);
+        let stream = stream_of("s", vec![group_of(name.clone(), Lag::derived(1))]);
         for format in [Format::Text, Format::OpenMetrics] {
             let snapshot = Arc::new(of_streams(now, vec![stream.clone()]));
             let text = exposition(snapshot, Exporter::default(), now, format).unwrap();

@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::model::{
+    lag::Policy,
     name::Name,
     snapshot::{Group, Poll, Server, Snapshot, StreamEntry},
 };
@@ -63,14 +64,14 @@ pub struct GroupReport<'a> {
     /// The same for a terminal.
     #[serde(skip)]
     pub name: &'a Name,
-    /// Entries above the last-delivered ID: exact, or an estimate where the source is bounded.
-    pub lag: u64,
+    /// Entries above the last-delivered ID, as sure as the source says; null where it is not known.
+    pub lag: Option<u64>,
     /// How the lag was found.
     pub lag_source: &'static str,
     /// At least so many.
-    pub lag_lower_bound: u64,
+    pub lag_lower_bound: Option<u64>,
     /// At most so many.
-    pub lag_upper_bound: u64,
+    pub lag_upper_bound: Option<u64>,
     /// The lag that Redis reports; null is nil.
     pub redis_lag: Option<i64>,
     /// Entries delivered and not acknowledged.
@@ -79,12 +80,35 @@ pub struct GroupReport<'a> {
     pub backlog: Option<u64>,
     /// Number of consumers.
     pub consumers: u64,
-    /// Highest ID delivered.
-    pub last_delivered_id: String,
+    /// Highest ID delivered; null for a group that is expected and does not exist.
+    pub last_delivered_id: Option<String>,
     /// Time since the pending entry with the lowest ID was last delivered, in seconds.
     pub oldest_pending_idle_seconds: Option<f64>,
     /// What could not be read of this group, and why.
     pub error: Option<&'a str>,
+}
+
+impl GroupReport<'_> {
+    /// The bounds, where the lag is not one proved number.
+    #[must_use]
+    pub fn uncertain(&self) -> Option<(u64, u64)> {
+        self.lag_lower_bound.zip(self.lag_upper_bound).filter(|(lower, upper)| lower != upper)
+    }
+}
+
+impl Report<'_> {
+    /// What could not be read, a line each: servers, and streams of those that answer.
+    pub fn errors(&self) -> impl Iterator<Item = String> {
+        self.servers.iter().flat_map(|server| {
+            let redis = server.redis;
+            let own = server.error.iter().map(move |error| format!("{redis}: {error}"));
+            let streams = server.streams.iter();
+            own.chain(
+                streams
+                    .filter_map(move |stream| Some(format!("{redis}: {}: {}", stream.name, stream.error?))),
+            )
+        })
+    }
 }
 
 /// What the snapshot says at `now`, in its order.
@@ -102,11 +126,13 @@ fn server_report(server: &Server, now: Instant) -> ServerReport<'_> {
         version: poll.map(|poll| &*poll.version),
         polled_at: poll.map(|poll| poll.ended_at.seconds()),
         poll_duration_seconds: poll.map(|poll| poll.duration.as_secs_f64()),
-        streams: poll.map(|poll| poll.streams.iter().map(stream_report).collect()).unwrap_or_default(),
+        streams: poll
+            .map(|poll| poll.streams.iter().map(|entry| stream_report(entry, poll.policy)).collect())
+            .unwrap_or_default(),
     }
 }
 
-fn stream_report(entry: &StreamEntry) -> StreamReport<'_> {
+fn stream_report(entry: &StreamEntry, policy: Policy) -> StreamReport<'_> {
     let stream = entry.stream();
     StreamReport {
         db: entry.db,
@@ -115,24 +141,24 @@ fn stream_report(entry: &StreamEntry) -> StreamReport<'_> {
         exists: entry.state.as_ref().ok().map(Option::is_some),
         error: entry.faults().next().map(|fault| fault.message.as_str()),
         length: stream.map(|stream| stream.length),
-        groups: stream.map(|stream| stream.groups.iter().map(group_report).collect()).unwrap_or_default(),
+        groups: entry.groups().map(|group| group_report(group, policy)).collect(),
     }
 }
 
-fn group_report(group: &Group) -> GroupReport<'_> {
+fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
     let oldest_pending = group.oldest_pending.as_ref().ok().copied().flatten();
     GroupReport {
         group: group.name.text(),
         name: &group.name,
-        lag: group.lag.entries(),
+        lag: group.lag.entries(policy),
         lag_source: group.lag.source(),
-        lag_lower_bound: group.lag.lower(),
-        lag_upper_bound: group.lag.upper(),
+        lag_lower_bound: group.lag.bounds().map(|(lower, _)| lower),
+        lag_upper_bound: group.lag.bounds().map(|(_, upper)| upper),
         redis_lag: group.reported_lag,
         pending: group.pending,
-        backlog: group.backlog(),
+        backlog: group.backlog(policy),
         consumers: group.consumer_count,
-        last_delivered_id: group.last_delivered_id.to_string(),
+        last_delivered_id: group.last_delivered_id.map(|id| id.to_string()),
         oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
         error: group.faults().next().map(|fault| fault.message.as_str()),
     }

@@ -3,8 +3,6 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use super::report::{GroupReport, Report, StreamReport};
-use crate::model::name::Name;
-
 const HEADINGS: [&str; 10] =
     ["REDIS", "DB", "STREAM", "GROUP", "LENGTH", "LAG", "SOURCE", "PENDING", "CONSUMERS", "LAST DELIVERED"];
 
@@ -17,21 +15,11 @@ pub fn render(report: &Report<'_>) -> String {
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     for server in &report.servers {
         for stream in &server.streams {
-            let row = |cells: [String; 7]| {
-                let [group, lag, source, pending, consumers, last, _] = cells;
-                let length = stream.length.map_or_else(|| "-".into(), |length| length.to_string());
-                [
-                    server.redis.to_owned(),
-                    stream.db.to_string(),
-                    stream.name.to_string(),
-                    group,
-                    length,
-                    lag,
-                    source,
-                    pending,
-                    consumers,
-                    last,
-                ]
+            let length = stream.length.map_or_else(|| "-".to_owned(), |length| length.to_string());
+            let row = |[group, lag, source, pending, consumers, last]: [String; 6]| {
+                let (redis, db, name) =
+                    (server.redis.to_owned(), stream.db.to_string(), stream.name.to_string());
+                [redis, db, name, group, length.clone(), lag, source, pending, consumers, last]
             };
             if stream.groups.is_empty() {
                 rows.push(row(no_groups(stream)));
@@ -42,34 +30,24 @@ pub fn render(report: &Report<'_>) -> String {
     align(&rows)
 }
 
-fn group_cells(group: &GroupReport<'_>) -> [String; 7] {
-    let (lag, source) = if group.lag_lower_bound == group.lag_upper_bound {
-        (group.lag.to_string(), group.lag_source.to_owned())
-    } else {
-        (
-            format!("~{}", group.lag),
-            format!("{} {}..{}", group.lag_source, group.lag_lower_bound, group.lag_upper_bound),
-        )
+fn group_cells(group: &GroupReport<'_>) -> [String; 6] {
+    let lag = group.lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string());
+    let (lag, source) = match group.uncertain() {
+        None => (lag, group.lag_source.to_owned()),
+        Some((lower, upper)) => (format!("~{lag}"), format!("{} {lower}..{upper}", group.lag_source)),
     };
-    [
-        group.name.to_string(),
-        lag,
-        source,
-        group.pending.to_string(),
-        group.consumers.to_string(),
-        group.last_delivered_id.clone(),
-        String::new(),
-    ]
+    let last = group.last_delivered_id.clone().unwrap_or_else(|| "-".to_owned());
+    [group.name.to_string(), lag, source, group.pending.to_string(), group.consumers.to_string(), last]
 }
 
-fn no_groups(stream: &StreamReport<'_>) -> [String; 7] {
+fn no_groups(stream: &StreamReport<'_>) -> [String; 6] {
     let note = match (stream.error, stream.exists) {
-        // Redis quotes names in some of its errors: they are shown as names are.
-        (Some(error), _) => format!("({})", Name::from(error)),
+        (Some(error), _) => format!("({error})"),
         (None, Some(false)) => "(no such stream)".to_owned(),
         _ => "(no groups)".to_owned(),
     };
-    [note, "-".into(), "-".into(), "-".into(), "-".into(), "-".into(), String::new()]
+    let [lag, source, pending, consumers, last] = ["-"; 5].map(str::to_owned);
+    [note, lag, source, pending, consumers, last]
 }
 
 fn align(rows: &[[String; 10]]) -> String {

@@ -44,8 +44,9 @@ fn nothing_that_redis_says_reaches_the_terminal_as_control() {
         db: 0,
         name: "failed".into(),
         state: Err(Fault::new(FaultKind::Vanished, format!("NOGROUP No such key '{FORGED}'"))),
+        missing_groups: vec![],
     };
-    let named = stream_of(FORGED, vec![group_of(FORGED, Lag::Exact(0))]);
+    let named = stream_of(FORGED, vec![group_of(FORGED, Lag::derived(0))]);
     let table = render(&report(&of_streams(now, vec![failed, named]), now));
     assert_eq!(table.lines().count(), 3);
     let control = table.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
@@ -55,7 +56,7 @@ fn nothing_that_redis_says_reaches_the_terminal_as_control() {
 #[test]
 fn columns_line_up_with_wide_characters() {
     let now = Instant::now();
-    let stream = |name: &str| stream_of(name, vec![group_of("g", Lag::Exact(0))]);
+    let stream = |name: &str| stream_of(name, vec![group_of("g", Lag::derived(0))]);
     let table = render(&report(&of_streams(now, vec![stream("注文"), stream("orders")]), now));
     let columns: Vec<_> =
         table.lines().skip(1).map(|line| line[..line.find(" g ").unwrap()].width()).collect();

@@ -9,7 +9,7 @@ use crate::{
     catalogue::{Exporter, Process},
     model::{
         fault::{Fault, FaultKind},
-        lag::Lag,
+        lag::{Lag, Policy},
         name::Name,
         snapshot::{Consumer, Counters, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
         stream_id::StreamId,
@@ -79,9 +79,10 @@ pub fn stream_of(name: impl Into<Name>, groups: Vec<Group>) -> StreamEntry {
         entries_added: Some(100),
         group_count: groups.len() as u64,
         ends: Some((StreamId::new(NOW_MS - 60_000, 0), StreamId::new(NOW_MS - 1500, 2))),
+        counting: Ok(()),
         groups,
     };
-    StreamEntry { db: 0, name: name.into(), state: Ok(Some(stream)) }
+    StreamEntry { db: 0, name: name.into(), state: Ok(Some(stream)), missing_groups: vec![] }
 }
 
 /// A group that has read everything but for its lag, and has nothing pending.
@@ -90,7 +91,7 @@ pub fn group_of(name: impl Into<Name>, lag: Lag) -> Group {
         name: name.into(),
         consumer_count: 0,
         pending: 0,
-        last_delivered_id: StreamId::new(NOW_MS - 1500, 2),
+        last_delivered_id: Some(StreamId::new(NOW_MS - 1500, 2)),
         entries_read: Some(100),
         reported_lag: Some(0),
         lag,
@@ -106,23 +107,37 @@ fn poll(started: Instant, streams: Vec<StreamEntry>) -> Poll {
         ended_at: UnixMicros((NOW_MS + 2) * 1000 + 500),
         redis_time: UnixMicros(NOW_MS * 1000),
         version: "7.0.15".into(),
+        policy: Policy::default(),
         streams,
     }
 }
 
 /// Up, with a stream of every sort.
 fn main(now: Instant) -> Server {
-    let mut counters = Counters { commands: 1234, ..Counters::default() };
+    let mut counters =
+        Counters { commands: 1234, lag_disagreements: 2, lag_entries_read: 55, ..Counters::default() };
     for _ in 0..3 {
         counters.count(FaultKind::NoPerm);
     }
-    let entry = |name: &[u8], state| StreamEntry { db: 0, name: Name::from(name), state };
+    let entry =
+        |name: &[u8], state| StreamEntry { db: 0, name: Name::from(name), state, missing_groups: vec![] };
     let no_perm = Fault::new(FaultKind::NoPerm, "XINFO STREAM: NOPERM no permissions to access a key");
     let streams = vec![
+        entry(b"missing", Ok(None)),
         entry(b"empty", Ok(Some(empty()))),
         entry(b"forbidden", Err(no_perm)),
-        entry(b"missing", Ok(None)),
-        stream_of("orders", vec![shipping(), billing(), unreadable()]),
+        StreamEntry {
+            missing_groups: vec![Group::missing("workers".into(), Lag::NoStream)],
+            ..entry(b"awaited", Ok(None))
+        },
+        StreamEntry {
+            missing_groups: vec![Group::missing("yet-to-come".into(), Lag::NoGroup { length: 42 })],
+            ..stream_of("orders", vec![shipping(), billing(), unreadable()])
+        },
+        stream_of(
+            "sources",
+            vec![group_of("counted", Lag::counted(3)), group_of("reported", Lag::Reported(4))],
+        ),
         StreamEntry { db: 3, ..stream_of(HOSTILE, vec![hostile()]) },
     ];
     Server {
@@ -160,6 +175,7 @@ fn empty() -> Stream {
         entries_added: None,
         group_count: 0,
         ends: None,
+        counting: Ok(()),
         groups: vec![],
     }
 }
@@ -186,7 +202,7 @@ fn shipping() -> Group {
             consumer("busy", 5, Some(Duration::from_millis(1500))),
             consumer("never-got-any", 0, None),
         ])),
-        ..group_of("shipping", Lag::Exact(7))
+        ..group_of("shipping", Lag::derived(7))
     }
 }
 
@@ -215,11 +231,11 @@ fn unreadable() -> Group {
         pending: 9,
         oldest_pending: Err(vanished()),
         consumers: Some(Err(vanished())),
-        ..group_of("unreadable", Lag::Exact(0))
+        ..group_of("unreadable", Lag::derived(0))
     }
 }
 
 fn hostile() -> Group {
     let consumer = Consumer { name: HOSTILE.into(), pending: 0, idle: Duration::ZERO, inactive: None };
-    Group { consumer_count: 1, consumers: Some(Ok(vec![consumer])), ..group_of(HOSTILE, Lag::Exact(1)) }
+    Group { consumer_count: 1, consumers: Some(Ok(vec![consumer])), ..group_of(HOSTILE, Lag::derived(1)) }
 }

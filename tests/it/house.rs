@@ -14,9 +14,6 @@ use imports::{Import, imports};
 /// Longest a source file may be, in lines: one that grows past it has a second subject.
 const LONGEST: usize = 400;
 
-/// Files that are longer, and how long they may be: tables, which grow by rows and not by subjects.
-const TABLES: &[(&str, usize)] = &[("catalogue.rs", 480)];
-
 /// Modules that may use the redis crate: one reads, the other fills the demo.
 const OF_REDIS: [&str; 2] = ["collect", "demo"];
 
@@ -148,11 +145,7 @@ fn no_file_is_too_long() {
     let too_long: Vec<_> = sources()
         .into_iter()
         .map(|(file, source)| (source.lines().count(), file))
-        .filter(|(lines, file)| {
-            let longest =
-                TABLES.iter().find(|(table, _)| table == file).map_or(LONGEST, |(_, longest)| *longest);
-            *lines > longest
-        })
+        .filter(|(lines, _)| *lines > LONGEST)
         .collect();
     assert!(too_long.is_empty(), "split these: their subjects are two: {too_long:?}");
 }

@@ -81,6 +81,7 @@ pub(super) fn stream_info(line: Line) -> StreamInfo {
         max_deleted_entry_id: counters.then_some(StreamId::new(1_732_320_000_000, 2)),
         entries_added: counters.then_some(5),
         ends: Some((StreamId::new(1_732_310_000_000, 0), StreamId::new(1_732_320_000_000, 5))),
+        ends_bytes: "1732320000000-5fieldvalue".len() as u64,
     }
 }
 

@@ -78,10 +78,10 @@ fn odd_replies_that_are_no_faults() {
     metrics.check(&[
         (r#"redis_stream_up{stream="bad"}"#, Some(1.0)),
         (r#"redis_stream_group_entries_read{group="odd"}"#, None),
-        (r#"redis_stream_group_lag_lower_bound{group="odd"}"#, Some(1.0)),
-        (r#"redis_stream_group_lag_upper_bound{group="odd"}"#, Some(9.0)),
-        (r#"redis_stream_group_lag_source{group="odd",source="bounded"}"#, Some(1.0)),
-        // By the place of 4 between 1 and 10.
+        (r#"redis_stream_group_lag_lower_bound{group="odd"}"#, Some(6.0)),
+        (r#"redis_stream_group_lag_upper_bound{group="odd"}"#, Some(6.0)),
+        (r#"redis_stream_group_lag_source{group="odd",source="counted"}"#, Some(1.0)),
+        // 5 to 10.
         (r#"redis_stream_group_lag{group="odd"}"#, Some(6.0)),
     ]);
     assert_eq!(gauge.groups()["servers"][0]["streams"][0]["groups"][0]["redis_lag"], -5);

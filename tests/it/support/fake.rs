@@ -121,6 +121,9 @@ fn healthy(words: &[&str]) -> Reply {
         ["XINFO", "GROUPS", _] => array(&[group("workers", 0, 1, "10-0", &int(0))]),
         ["XINFO", "CONSUMERS", ..] => array(&[consumer("alice", 0)]),
         ["XPENDING", ..] => array(&[]),
+        ["XRANGE", _, start, end, ..] => entries(start, end, false),
+        ["XREVRANGE", _, end, start, ..] => entries(start, end, true),
+        ["MEMORY", "USAGE", _] => int(1000),
         _ => "+OK\r\n".into(),
     })
 }
@@ -158,6 +161,21 @@ pub fn stream(length: i64, first: &str, last: &str) -> String {
         ("first-entry", entry(first)),
         ("last-entry", entry(last)),
     ])
+}
+
+/// The entries of a range of [`stream`] of ten, `1-0` to `10-0`.
+fn entries(start: &str, end: &str, backwards: bool) -> String {
+    let id = |text: &str| -> (u64, u64) {
+        let (ms, seq) = text.split_once('-').unwrap();
+        (ms.parse().unwrap(), seq.parse().unwrap())
+    };
+    let within = |ms: &u64| id(start) <= (*ms, 0) && (*ms, 0) <= id(end);
+    let mut entries: Vec<_> =
+        (1..=10).filter(within).map(|ms| array(&[bulk(&format!("{ms}-0")), array(&[])])).collect();
+    if backwards {
+        entries.reverse();
+    }
+    array(&entries)
 }
 
 /// One group of `XINFO GROUPS`.

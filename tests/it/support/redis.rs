@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU16, Ordering},
 };
@@ -18,6 +19,7 @@ use super::{process::Process, wait};
 
 /// A redis-server process on a free port, with a directory of its own; killed on drop.
 pub struct RedisServer {
+    binary: PathBuf,
     process: Process,
     port: u16,
     password: Option<String>,
@@ -36,10 +38,16 @@ impl RedisServer {
 
     /// On a port that [`free_port`] gave.
     pub fn on(port: u16, arguments: &[&str]) -> RedisServer {
+        RedisServer::of(Path::new("redis-server"), port, arguments)
+    }
+
+    /// Of another version: the program to run.
+    pub fn of(binary: &Path, port: u16, arguments: &[&str]) -> RedisServer {
         let directory = tempfile::tempdir().unwrap();
         let password = arguments.iter().skip_while(|argument| **argument != "--requirepass").nth(1);
         let server = RedisServer {
-            process: spawn(port, &directory, arguments),
+            process: spawn(binary, port, &directory, arguments),
+            binary: binary.to_owned(),
             port,
             password: password.map(|password| (*password).to_owned()),
             directory,
@@ -51,7 +59,7 @@ impl RedisServer {
     /// Ends the process and starts it again, on the same port and directory.
     pub fn restart(&mut self, arguments: &[&str]) {
         self.kill();
-        self.process = spawn(self.port, &self.directory, arguments);
+        self.process = spawn(&self.binary, self.port, &self.directory, arguments);
         self.wait_until_it_answers();
     }
 
@@ -89,7 +97,8 @@ impl RedisServer {
         (parts.next().unwrap(), parts.next().unwrap())
     }
 
-    fn connection(&self) -> Result<Connection, redis::RedisError> {
+    /// A connection of one's own.
+    pub fn connection(&self) -> Result<Connection, redis::RedisError> {
         let mut settings = RedisConnectionInfo::default();
         if let Some(password) = &self.password {
             settings = settings.set_password(password);
@@ -208,8 +217,8 @@ fn command(words: &[&str]) -> Cmd {
     command
 }
 
-fn spawn(port: u16, directory: &TempDir, arguments: &[&str]) -> Process {
-    let mut command = Command::new("redis-server");
+fn spawn(binary: &Path, port: u16, directory: &TempDir, arguments: &[&str]) -> Process {
+    let mut command = Command::new(binary);
     command
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .arg("--dir")

@@ -20,9 +20,7 @@ pub(crate) use needs;
 /// `STREAMGAUGE_TEST_REQUIRE_ALL` demands everything.
 #[must_use]
 pub fn require(program: &str) -> bool {
-    let found = env::split_paths(&env::var_os("PATH").unwrap_or_default())
-        .map(|directory| directory.join(program))
-        .any(|path: PathBuf| path.is_file());
+    let found = is_installed(program);
     if !found {
         assert!(
             env::var_os("STREAMGAUGE_TEST_REQUIRE_ALL").is_none_or(|value| value != "1"),
@@ -45,4 +43,12 @@ pub fn promtool_check(exposition: &str) -> Result<(), String> {
         (true, true) => Ok(()),
         _ => Err(format!("{}: {said}", output.status)),
     }
+}
+
+/// Whether a program is on the path.
+#[must_use]
+pub fn is_installed(program: &str) -> bool {
+    env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        .map(|directory| directory.join(program))
+        .any(|path: PathBuf| path.is_file())
 }

@@ -1,0 +1,314 @@
+//! The lags of one server: a tracker for each stream, and the reading that they wish for, within the budget.
+//!
+//! Each poll asks about all streams first. Streams with a group whose lag is still open are asked once more, with the
+//! entries to count in the same transaction as a newer snapshot: what is counted is never older than what it is held
+//! against.
+
+use std::{
+    collections::{BTreeMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+};
+
+use super::{
+    ask::{self, Ask, StreamAnswer},
+    connect::Link,
+    trust::{Identity, ServerInfo},
+};
+use crate::{
+    config::Budget,
+    model::{
+        fault::{Fault, FaultKind},
+        lag::{
+            GroupFacts, Lag, StreamFacts,
+            pages::{Pages, Wish},
+            tracker::{Tracker, Trust},
+        },
+        name::Name,
+        time::UnixMicros,
+    },
+};
+
+/// After this time, and up to half as long again, a tracker forgets: counters that were set by hand cannot always be
+/// told from honest ones. Spread by the stream's name, so that not all forget at once.
+const LIFETIME_SECONDS: u64 = 3600;
+
+/// Most entries of the first page of a stream, from which the size of its entries is learned.
+const FIRST_PAGE: u64 = 16;
+
+/// Most entries that are asked for at once: then what they took is known before more are.
+const ENTRIES_AT_ONCE: u64 = 1000;
+
+/// What is remembered of one stream.
+struct Watched {
+    tracker: Tracker,
+    expires: UnixMicros,
+    /// Bytes of the larger one of the first and the last entry, which XINFO STREAM returns whole.
+    ends_bytes: u64,
+    /// Average size of an entry in a page; `None` before the first one.
+    entry_bytes: Option<u64>,
+}
+
+/// One stream as it was measured: the snapshot, and the lag of each of its groups.
+#[derive(Debug)]
+pub struct Measured {
+    /// The snapshot.
+    pub answer: StreamAnswer,
+    /// In the order of the groups in it.
+    pub lags: Vec<Lag>,
+    /// Why entries that should have been counted could not be read.
+    pub counting: Result<(), Fault>,
+}
+
+/// The lags of one server, kept between polls.
+pub struct Lags {
+    budget: Budget,
+    /// The server at the latest poll; `None` on a new connection.
+    server: Option<(Option<Identity>, Trust)>,
+    watched: BTreeMap<Name, Watched>,
+    /// Where in the list of streams that wish to read the next poll begins, so that each gets its turn.
+    turn: usize,
+    /// Polls so far, as a changing number.
+    polls: usize,
+}
+
+/// What a stream wishes to read.
+struct Open {
+    /// Its place in the list of streams.
+    index: usize,
+    wishes: Vec<Wish>,
+}
+
+impl Lags {
+    /// Nothing is remembered yet.
+    #[must_use]
+    pub fn new(budget: Budget) -> Self {
+        Lags { budget, server: None, watched: BTreeMap::new(), turn: 0, polls: 0 }
+    }
+
+    /// A new connection may lead to another server.
+    pub fn forget_all(&mut self) {
+        self.watched.clear();
+        self.server = None;
+    }
+
+    /// Bytes that XINFO STREAM of a stream will have, by its latest answer.
+    #[must_use]
+    pub fn stream_bytes(&self, name: &Name) -> u64 {
+        self.watched.get(name).map_or(0, |watched| watched.ends_bytes.saturating_mul(2))
+    }
+
+    /// Measures every stream that could be read; reads entries where the budget allows it, and says how many it read.
+    ///
+    /// # Errors
+    /// A fault that concerns the whole server. A stream that fails at the second question gets its fault.
+    pub async fn measure(
+        &mut self,
+        link: &mut Link,
+        info: &ServerInfo,
+        now: UnixMicros,
+        names: &[&Name],
+        answers: Vec<Result<StreamAnswer, Fault>>,
+    ) -> Result<(Vec<Result<Measured, Fault>>, u64), Fault> {
+        let server = Some((info.identity.clone(), info.trust));
+        if self.server != server {
+            self.watched.clear();
+            self.server = server;
+        }
+        self.watched.retain(|name, watched| now < watched.expires && names.binary_search(&name).is_ok());
+
+        let mut open = Vec::new();
+        let mut measured = Vec::with_capacity(answers.len());
+        for (index, (name, answer)) in names.iter().zip(answers).enumerate() {
+            let mut pages = Pages::new(self.budget.entries_per_group);
+            measured.push(answer.map(|answer| self.take_in(name, now, info.trust, answer, &mut pages)));
+            let wishes = pages.take_wishes();
+            if !wishes.is_empty() {
+                open.push(Open { index, wishes });
+            }
+        }
+        let read = self.count(link, info, now, names, open, &mut measured).await?;
+        Ok((measured, read))
+    }
+
+    /// Takes in one atomic snapshot of a stream and tells its lags, as far as memory and `pages` go.
+    fn take_in(
+        &mut self,
+        name: &Name,
+        now: UnixMicros,
+        trust: Trust,
+        answer: StreamAnswer,
+        pages: &mut Pages,
+    ) -> Measured {
+        let watched = self.watched.entry(name.clone()).or_insert_with(|| Watched {
+            tracker: Tracker::new(trust),
+            expires: UnixMicros(now.0.saturating_add(lifetime_micros(name))),
+            ends_bytes: 0,
+            entry_bytes: None,
+        });
+        watched.ends_bytes = answer.stream.ends_bytes;
+        let stream = StreamFacts {
+            length: answer.stream.length,
+            entries_added: answer.stream.entries_added,
+            max_deleted: answer.stream.max_deleted_entry_id,
+            last_generated: answer.stream.last_generated_id,
+            ends: answer.stream.ends,
+        };
+        watched
+            .tracker
+            .observe(&stream, answer.groups.iter().map(|group| (&group.name, group.last_delivered_id)));
+        let lag = |group: &super::decode::GroupInfo| {
+            let facts = GroupFacts {
+                last_delivered: group.last_delivered_id,
+                entries_read: group.entries_read,
+                reported_lag: group.lag,
+            };
+            watched.tracker.lag(&group.name, &facts, pages)
+        };
+        let lags = answer.groups.iter().map(lag).collect();
+        Measured { answer, lags, counting: Ok(()) }
+    }
+
+    /// Reads what the streams wish for, as far as the budget goes, and measures those streams anew.
+    async fn count(
+        &mut self,
+        link: &mut Link,
+        info: &ServerInfo,
+        now: UnixMicros,
+        names: &[&Name],
+        mut open: Vec<Open>,
+        measured: &mut [Result<Measured, Fault>],
+    ) -> Result<u64, Fault> {
+        let start = open.partition_point(|open| open.index < self.turn);
+        open.rotate_left(start);
+        self.turn = 0;
+        self.polls = self.polls.wrapping_add(1);
+        let (mut read, mut bytes) = (0, 0);
+        let mut rest = &mut open[..];
+        while !rest.is_empty() {
+            let left = Left {
+                entries: self.budget.entries_per_poll.saturating_sub(read),
+                bytes: self.budget.bytes_per_poll.saturating_sub(bytes),
+            };
+            let (size, cut) = self.allot(names, rest, left);
+            if let Some(cut) = cut {
+                // The next poll begins where this one ends; a stream that had the whole budget lets the others go first.
+                self.turn = cut + usize::from(read == 0 && cut == rest[0].index);
+            }
+            let (batch, later) = std::mem::take(&mut rest).split_at_mut(size);
+            rest = if cut.is_some() { &mut [] } else { later };
+            for (name, ids, of_page) in self.count_batch(link, info, now, names, batch, measured).await? {
+                (read, bytes) = (read + ids, bytes + of_page);
+                self.learn_size(name, ids, of_page);
+            }
+        }
+        Ok(read)
+    }
+
+    /// Cuts the wishes of the first streams to what is left, up to as many as are asked for at once. Returns how many
+    /// streams these are, and the first one whose wishes were cut for want of budget.
+    fn allot(&self, names: &[&Name], open: &mut [Open], mut left: Left) -> (usize, Option<usize>) {
+        let mut asked = 0;
+        for (place, open) in open.iter_mut().enumerate() {
+            if asked >= ENTRIES_AT_ONCE {
+                return (place, None);
+            }
+            let watched = self.watched.get(names[open.index]);
+            let learned = watched.and_then(|watched| watched.entry_bytes);
+            let entry_bytes = learned.or(watched.map(|watched| watched.ends_bytes)).unwrap_or(0).max(1);
+            // One entry is always worth its bytes: without it nothing could ever be counted.
+            let fitting = (self.budget.bytes_per_group / entry_bytes).max(1);
+            let fitting = if learned.is_some() { fitting } else { fitting.min(FIRST_PAGE) };
+            let (mut cut, before) = (false, asked);
+            if open.wishes.iter().map(|wish| wish.count).sum::<u64>() > ENTRIES_AT_ONCE {
+                // Too many for one transaction: each gets its turn.
+                let first = self.polls % open.wishes.len();
+                open.wishes.rotate_left(first);
+            }
+            open.wishes.retain_mut(|wish| {
+                let wanted = wish.count.min(wish.share.of(fitting, wish.upwards));
+                if asked > before && asked - before + wanted > ENTRIES_AT_ONCE {
+                    return false;
+                }
+                wish.count = wanted.min(left.entries).min(left.bytes / entry_bytes);
+                cut |= wish.count < wanted;
+                left.entries -= wish.count;
+                left.bytes -= wish.count * entry_bytes;
+                asked += wish.count;
+                wish.count > 0
+            });
+            if cut {
+                return (place + 1, Some(open.index));
+            }
+        }
+        (open.len(), None)
+    }
+
+    /// Asks for the pages of some streams and measures these anew. Returns, for each stream, the entries and bytes read.
+    async fn count_batch<'n>(
+        &mut self,
+        link: &mut Link,
+        info: &ServerInfo,
+        now: UnixMicros,
+        names: &[&'n Name],
+        batch: &[Open],
+        measured: &mut [Result<Measured, Fault>],
+    ) -> Result<Vec<(&'n Name, u64, u64)>, Fault> {
+        let batch: Vec<_> = batch.iter().filter(|open| !open.wishes.is_empty()).collect();
+        let asks: Vec<_> = batch
+            .iter()
+            .map(|open| {
+                let name = names[open.index];
+                Ask::Count(name, &open.wishes, self.stream_bytes(name))
+            })
+            .collect();
+        let answers = link.ask(&asks, |replies| {
+            // MULTI, two XINFO and EXEC stand around the wishes.
+            ask::count_answer(replies, replies.len() - 4)
+        });
+        let mut sizes = Vec::with_capacity(batch.len());
+        for (open, answer) in batch.iter().zip(answers.await?) {
+            let name = names[open.index];
+            match answer {
+                Ok((answer, read)) => {
+                    let mut pages = Pages::new(0);
+                    let (mut ids, mut bytes) = (0, 0);
+                    for (wish, page) in open.wishes.iter().zip(read) {
+                        (ids, bytes) = (ids + page.ids.len() as u64, bytes + page.bytes);
+                        pages.put(*wish, page.ids);
+                    }
+                    sizes.push((name, ids, bytes));
+                    measured[open.index] = Ok(self.take_in(name, now, info.trust, answer, &mut pages));
+                }
+                Err(fault) if fault.kind == FaultKind::Vanished => measured[open.index] = Err(fault),
+                // What the first question brought is true all the same.
+                Err(fault) => {
+                    if let Ok(measured) = &mut measured[open.index] {
+                        measured.counting = Err(fault);
+                    }
+                }
+            }
+        }
+        Ok(sizes)
+    }
+
+    /// Larger entries count at once, smaller ones by and by: the next page may be of the larger sort again.
+    fn learn_size(&mut self, name: &Name, ids: u64, bytes: u64) {
+        if let (Some(watched), Some(average)) = (self.watched.get_mut(name), bytes.checked_div(ids)) {
+            let before = watched.entry_bytes.unwrap_or(0);
+            watched.entry_bytes = Some(average.max(before / 4 * 3).max(1));
+        }
+    }
+}
+
+/// What is left of the budget of a poll.
+#[derive(Clone, Copy)]
+struct Left {
+    entries: u64,
+    bytes: u64,
+}
+
+fn lifetime_micros(name: &Name) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    (LIFETIME_SECONDS + hasher.finish() % (LIFETIME_SECONDS / 2)) * 1_000_000
+}

@@ -1,0 +1,236 @@
+//! The tracker against a stream in memory, over random histories: what is exact is right, and bounds hold.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const TRUST: Trust = Trust { memory: true, counter: CounterTrust::NothingDeleted, hidden_deletions: false };
+
+#[path = "tracker_tests/model.rs"]
+mod model;
+
+use model::{Event, Model, event};
+
+fn name(group: u8) -> Name {
+    Name::from(&[group][..])
+}
+
+/// Looks as a poll does: once without pages, then, after what may happen meanwhile, with them.
+fn look(
+    tracker: &mut Tracker,
+    model: &mut Model,
+    budget: u64,
+    meanwhile: &[Event],
+) -> Result<(), TestCaseError> {
+    let mut pages = Pages::new(budget);
+    check(tracker, model, &mut pages)?;
+    let wishes = pages.take_wishes();
+    if !wishes.is_empty() {
+        meanwhile.iter().for_each(|event| model.happen(event));
+        let mut pages = Pages::new(0);
+        wishes.iter().for_each(|wish| pages.put(*wish, model.read(wish)));
+        check(tracker, model, &mut pages)?;
+    }
+    Ok(())
+}
+
+fn check(tracker: &mut Tracker, model: &Model, pages: &mut Pages) -> Result<(), TestCaseError> {
+    let groups: Vec<_> = model.groups.iter().map(|(number, group)| (name(*number), *group)).collect();
+    tracker.observe(&model.facts(), groups.iter().map(|(name, group)| (name, group.last_delivered)));
+    for (name, group) in &groups {
+        let facts = GroupFacts {
+            last_delivered: group.last_delivered,
+            entries_read: group.entries_read,
+            reported_lag: None,
+        };
+        let truth = model.above(group.last_delivered).count() as u64;
+        let lag = tracker.lag(name, &facts, pages);
+        match lag {
+            Lag::Exact { entries, .. } | Lag::Reported(entries) => prop_assert_eq!(entries, truth),
+            Lag::Bounded { lower, upper, estimate } => {
+                prop_assert!(1 <= lower && lower <= truth && truth <= upper, "{:?}, truth {}", lag, truth);
+                prop_assert!(lower <= estimate && estimate <= upper, "{:?}", lag);
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+    Ok(())
+}
+
+fn history(trust: Trust, events: &[Event], meanwhile: &[Event]) -> Result<(), TestCaseError> {
+    let (mut tracker, mut model) = (Tracker::new(trust), Model::default());
+    model.counts_right = trust.counter == CounterTrust::Always;
+    model.happen(&Event::Create(0, false));
+    for event in events {
+        model.happen(event);
+        match event {
+            Event::Look(budget) => look(&mut tracker, &mut model, *budget, meanwhile)?,
+            Event::Reconnect => tracker.forget(),
+            // A stream that is made anew between two looks can be made to look like the old one.
+            Event::Recreate(_) => look(&mut tracker, &mut model, 0, &[])?,
+            _ => {}
+        }
+    }
+    look(&mut tracker, &mut model, 1000, &[])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn never_wrong(
+        events in prop::collection::vec(event(false), 1..80),
+        meanwhile in prop::collection::vec(event(false), 0..3),
+    ) {
+        history(TRUST, &events, &meanwhile)?;
+    }
+
+    /// Where the server's own counter is right or nil.
+    #[test]
+    fn never_wrong_with_a_right_counter(
+        events in prop::collection::vec(event(false), 1..80),
+        meanwhile in prop::collection::vec(event(false), 0..3),
+    ) {
+        history(Trust { counter: CounterTrust::Always, ..TRUST }, &events, &meanwhile)?;
+    }
+
+    /// Deletions that max-deleted-entry-id does not tell of, below every group.
+    #[test]
+    fn never_wrong_where_deletions_hide(
+        events in prop::collection::vec(event(true), 1..80),
+        meanwhile in prop::collection::vec(event(true), 0..3),
+    ) {
+        history(Trust { hidden_deletions: true, ..TRUST }, &events, &meanwhile)?;
+    }
+
+    #[test]
+    fn never_wrong_without_memory(events in prop::collection::vec(event(true), 1..80)) {
+        history(Trust { memory: false, ..TRUST }, &events, &[])?;
+    }
+}
+
+/// A snapshot of a stream, with its IDs as milliseconds.
+fn view(length: i64, added: i64, max_deleted: u64, last_generated: u64, ends: Option<(u64, u64)>) -> View {
+    let id = |ms| StreamId::new(ms, 0);
+    View {
+        length,
+        added,
+        max_deleted: id(max_deleted),
+        last_generated: id(last_generated),
+        ends: ends.map(|(first, last)| (id(first), id(last))),
+    }
+}
+
+fn later(before: View, now: View) -> Memory {
+    let mut ladder = Ladder::default();
+    ladder.observe(&before, None);
+    ladder.observe(&now, None)
+}
+
+const BEFORE: (i64, i64, u64, u64, Option<(u64, u64)>) = (10, 20, 8, 30, Some((11, 29)));
+
+#[test]
+fn what_a_stream_can_become_is_remembered() {
+    let (length, added, max_deleted, last_generated, ends) = BEFORE;
+    let before = view(length, added, max_deleted, last_generated, ends);
+    for (what, now) in [
+        ("nothing", before),
+        ("added", view(11, 21, 8, 31, Some((11, 31)))),
+        ("trimmed", view(9, 20, 8, 30, Some((12, 29)))),
+        ("the last deleted", view(9, 20, 29, 30, Some((11, 28)))),
+        ("added and deleted again", view(10, 21, 31, 31, Some((11, 29)))),
+        ("replaced by new entries", view(2, 22, 29, 32, Some((31, 32)))),
+        ("emptied", view(0, 20, 29, 30, None)),
+    ] {
+        assert_eq!(later(before, now), Memory::Kept, "{what}");
+    }
+    let emptied = view(0, 20, 29, 30, None);
+    assert_eq!(later(emptied, view(1, 21, 29, 31, Some((31, 31)))), Memory::Kept);
+}
+
+/// Each contradicts in one point only: the key was made anew, restored, or its counters were set by hand.
+#[test]
+fn what_a_stream_cannot_become_is_forgotten() {
+    let (length, added, max_deleted, last_generated, ends) = BEFORE;
+    let before = view(length, added, max_deleted, last_generated, ends);
+    for (what, now) in [
+        ("fewer added", view(9, 19, 8, 31, Some((11, 29)))),
+        ("fewer deleted", view(13, 22, 8, 31, Some((11, 31)))),
+        ("lower last ID", view(11, 21, 8, 28, Some((11, 28)))),
+        ("lower highest deleted ID", view(10, 20, 7, 30, Some((11, 29)))),
+        ("added without an ID", view(11, 21, 8, 30, Some((11, 29)))),
+        ("an ID without an entry", view(10, 20, 8, 31, Some((11, 29)))),
+        ("a deleted ID without a deletion", view(10, 20, 9, 30, Some((11, 29)))),
+        ("deleted what never was", view(9, 20, 31, 30, Some((11, 29)))),
+        ("an earlier first entry", view(10, 20, 8, 30, Some((10, 29)))),
+        ("another first entry without a deletion", view(10, 20, 8, 30, Some((12, 29)))),
+        ("a first entry where none was", view(2, 21, 29, 31, Some((30, 31)))),
+        ("a later last entry and none added", view(9, 20, 8, 30, Some((12, 30)))),
+        ("an earlier last entry without a deletion", view(10, 20, 8, 30, Some((11, 28)))),
+        ("a new last entry with an ID that was passed", view(11, 21, 8, 31, Some((11, 30)))),
+    ] {
+        assert_eq!(later(before, now), Memory::Forgotten, "{what}");
+    }
+    let emptied = view(0, 20, 29, 30, None);
+    let refilled = view(1, 21, 29, 31, Some((30, 30)));
+    assert_eq!(later(emptied, refilled), Memory::Forgotten, "refilled below what was generated");
+}
+
+/// Counters that were raised by hand can look like many entries, added and deleted.
+#[test]
+fn rungs_that_have_become_impossible_are_forgotten() {
+    let (length, added, max_deleted, last_generated, ends) = BEFORE;
+    let before = view(length, added, max_deleted, last_generated, ends);
+    let x = StreamId::new(20, 0);
+    let mut ladder = Ladder::default();
+    ladder.observe(&before, None);
+    ladder.put(&before, x, x, 14);
+    assert_eq!(ladder.at(&before, x), Some(6));
+    let raised = view(11, 71, 8, 31, Some((12, 31)));
+    assert_eq!(ladder.observe(&raised, None), Memory::Forgotten);
+    assert_eq!(ladder.at(&raised, x), None);
+}
+
+#[test]
+fn two_proofs_that_disagree_are_forgotten() {
+    let (length, added, max_deleted, last_generated, ends) = BEFORE;
+    let before = view(length, added, max_deleted, last_generated, ends);
+    let x = StreamId::new(20, 0);
+    let mut ladder = Ladder::default();
+    ladder.observe(&before, None);
+    assert_eq!(ladder.put(&before, x, x, 14), Memory::Kept);
+    assert_eq!(ladder.put(&before, x, x, 15), Memory::Forgotten);
+    assert_eq!(ladder.at(&before, x), None);
+}
+
+/// A group that is set back to where it was, after acknowledged entries above were trimmed unseen.
+#[test]
+fn no_rung_is_carried_over_deletions_that_may_hide_above_it() {
+    let events = [
+        Event::Add(30, 1),
+        Event::Read(0, 10),
+        Event::Look(1000),
+        Event::Read(0, 10),
+        Event::Look(0),
+        // The first entry goes too: its rung would give the others away.
+        Event::Trim(29),
+        Event::TrimAcknowledged(12),
+        Event::Look(0),
+        Event::SetId(0, 10),
+        Event::Look(0),
+    ];
+    history(Trust { hidden_deletions: true, ..TRUST }, &events, &[]).unwrap();
+}
+
+#[test]
+fn nothing_is_remembered_of_a_group_that_is_gone() {
+    let (mut tracker, mut model) = (Tracker::new(TRUST), Model::default());
+    for event in [Event::Add(30, 1), Event::Create(0, false), Event::Create(1, false), Event::Read(0, 10)] {
+        model.happen(&event);
+    }
+    look(&mut tracker, &mut model, 100, &[]).unwrap();
+    assert_eq!(tracker.groups.len(), 2);
+    model.happen(&Event::Destroy(0));
+    look(&mut tracker, &mut model, 100, &[]).unwrap();
+    assert_eq!(tracker.groups.keys().collect::<Vec<_>>(), [&name(1)]);
+}
