@@ -1,0 +1,92 @@
+//! Random histories: every answer is held against a brute-force count.
+
+use std::{collections::BTreeMap, env, thread};
+
+use streamgauge::model::lag::Lag;
+
+use crate::{
+    gauge::Gauge,
+    history::{History, Random},
+    servers::{Version, versions},
+};
+
+const STEPS: u64 = 400;
+
+/// Histories for each server version.
+fn seeds() -> u64 {
+    env::var("STREAMGAUGE_TEST_SEEDS")
+        .map_or(40, |text| text.parse().expect("STREAMGAUGE_TEST_SEEDS is a number"))
+}
+
+/// How often each kind of answer was given.
+#[derive(Debug, Default)]
+struct Rates(BTreeMap<&'static str, u64>);
+
+impl Rates {
+    fn add(&mut self, other: &Rates) {
+        for (kind, count) in &other.0 {
+            *self.0.entry(kind).or_default() += count;
+        }
+    }
+
+    fn line(&self) -> String {
+        let total: u64 = self.0.values().sum();
+        let share = |kinds: &[&str]| {
+            let count: u64 = kinds.iter().filter_map(|kind| self.0.get(kind)).sum();
+            100.0 * count as f64 / total.max(1) as f64
+        };
+        format!(
+            "{total} answers: exact {:.1} %, reported {:.1} %, bounded {:.1} %, unknown {:.1} %",
+            share(&["derived", "counted"]),
+            share(&["reported"]),
+            share(&["bounded"]),
+            share(&["unknown"])
+        )
+    }
+}
+
+#[test]
+fn random_histories() {
+    for version in versions() {
+        let halves: Vec<_> = (0..2)
+            .map(|half| {
+                let version = version.clone();
+                thread::spawn(move || histories(&version, (0..seeds()).filter(|seed| seed % 2 == half)))
+            })
+            .collect();
+        let mut rates = Rates::default();
+        halves.into_iter().for_each(|half| rates.add(&half.join().unwrap()));
+        println!("{}: {} histories of {STEPS} steps, {}", version.name, seeds(), rates.line());
+    }
+}
+
+fn histories(version: &Version, seeds: impl Iterator<Item = u64>) -> Rates {
+    let server = version.start();
+    let mut rates = Rates::default();
+    for seed in seeds {
+        let key = format!("fuzz:{seed}");
+        let mut gauge = Gauge::new(server.connection().unwrap(), &key, 0);
+        let mut history = History::new(server.connection().unwrap(), &key, seed, server.version() >= (6, 2));
+        let mut moods = Random::new(!seed);
+        for step in 0..STEPS {
+            let replaced = history.step();
+            if !replaced && moods.below(3) == 0 {
+                continue;
+            }
+            gauge.set_budget([0, 1, 3, 5, 20, 100][moods.below(6) as usize]);
+            for reading in gauge.look() {
+                reading.check(&format!("{} seed {seed} step {step}", version.name));
+                *rates.0.entry(reading.lag.source()).or_default() += 1;
+                // Zero is published only when it is proved, and always when it is true.
+                let is_zero = matches!(reading.lag, Lag::Exact { entries: 0, .. });
+                assert_eq!(
+                    is_zero,
+                    reading.truth == 0,
+                    "{} seed {seed} step {step}: {reading:?}",
+                    version.name
+                );
+            }
+        }
+    }
+    rates
+}

@@ -1,0 +1,148 @@
+//! Measures a stream as a poll does, and counts the truth in the same transaction.
+
+use redis::{Connection, ConnectionLike as _, Value};
+use streamgauge::{
+    collect::{
+        ask::{self, Ask, StreamAnswer},
+        trust,
+    },
+    model::{
+        lag::{
+            GroupFacts, Lag, StreamFacts,
+            pages::{Pages, Share, Wish},
+            tracker::{Tracker, Trust},
+        },
+        name::Name,
+        stream_id::StreamId,
+    },
+};
+
+/// One stream under observation, with a budget of entries for each group and poll.
+pub struct Gauge {
+    connection: Connection,
+    key: Name,
+    tracker: Tracker,
+    budget: u64,
+    pub entries_read: u64,
+}
+
+/// What was found of one group, and what is true.
+#[derive(Debug)]
+pub struct Reading {
+    pub group: Name,
+    pub facts: GroupFacts,
+    pub lag: Lag,
+    pub truth: u64,
+}
+
+/// All that exists: read in the same transaction, so that it is the truth of that moment.
+const EVERYTHING: Wish = Wish {
+    from: StreamId::new(0, 0),
+    to: StreamId::new(u64::MAX, u64::MAX),
+    upwards: true,
+    count: i64::MAX as u64,
+    share: Share::Whole,
+};
+
+impl Gauge {
+    pub fn new(mut connection: Connection, key: &str, budget: u64) -> Gauge {
+        let tracker = Tracker::new(trust_of(&mut connection));
+        Gauge { connection, key: Name::from(key), tracker, budget, entries_read: 0 }
+    }
+
+    pub fn set_budget(&mut self, budget: u64) {
+        self.budget = budget;
+    }
+
+    /// As after a lost connection.
+    pub fn forget(&mut self) {
+        self.tracker.forget();
+    }
+
+    /// One poll: all groups of the stream; nothing where the stream does not exist. Whatever is concluded on the way is
+    /// checked too.
+    pub fn look(&mut self) -> Vec<Reading> {
+        let mut pages = Pages::new(self.budget);
+        let Some((answer, mut ranges)) = self.ask(&[EVERYTHING]) else {
+            self.tracker.forget();
+            return Vec::new();
+        };
+        let first = self.conclude(&answer, &ranges.remove(0), &mut pages);
+        let mut wishes = pages.take_wishes();
+        if wishes.is_empty() {
+            return first;
+        }
+        first.iter().for_each(|reading| reading.check(""));
+        wishes.push(EVERYTHING);
+        let Some((answer, mut ranges)) = self.ask(&wishes) else {
+            return Vec::new();
+        };
+        let truth = ranges.remove(ranges.len() - 1);
+        let mut pages = Pages::new(0);
+        for (wish, ids) in wishes.iter().zip(ranges) {
+            self.entries_read += ids.len() as u64;
+            pages.put(*wish, ids);
+        }
+        self.conclude(&answer, &truth, &mut pages)
+    }
+
+    fn ask(&mut self, wishes: &[Wish]) -> Option<(StreamAnswer, Vec<Vec<StreamId>>)> {
+        let mut pipeline = redis::pipe();
+        let ask = Ask::Count(&self.key, wishes, 0);
+        ask.push(&mut pipeline);
+        let replies =
+            self.connection.req_packed_commands(&pipeline.get_packed_pipeline(), 0, ask.replies()).unwrap();
+        match ask::count_answer(&replies, wishes.len()) {
+            Ok((answer, pages)) => Some((answer, pages.into_iter().map(|page| page.ids).collect())),
+            Err(fault) => {
+                assert!(fault.message.contains("no such key"), "{fault}");
+                None
+            }
+        }
+    }
+
+    fn conclude(&mut self, answer: &StreamAnswer, truth: &[StreamId], pages: &mut Pages) -> Vec<Reading> {
+        let stream = StreamFacts {
+            length: answer.stream.length,
+            entries_added: answer.stream.entries_added,
+            max_deleted: answer.stream.max_deleted_entry_id,
+            last_generated: answer.stream.last_generated_id,
+            ends: answer.stream.ends,
+        };
+        self.tracker
+            .observe(&stream, answer.groups.iter().map(|group| (&group.name, group.last_delivered_id)));
+        let reading = |group: &streamgauge::collect::decode::GroupInfo| {
+            let facts = GroupFacts {
+                last_delivered: group.last_delivered_id,
+                entries_read: group.entries_read,
+                reported_lag: group.lag,
+            };
+            let lag = self.tracker.lag(&group.name, &facts, pages);
+            let above = truth.partition_point(|id| *id <= group.last_delivered_id);
+            Reading { group: group.name.clone(), facts, lag, truth: (truth.len() - above) as u64 }
+        };
+        answer.groups.iter().map(reading).collect()
+    }
+}
+
+/// What the server says of itself, as the collector reads it.
+pub fn trust_of(connection: &mut Connection) -> Trust {
+    let mut info = |section: &str| -> Value { redis::cmd("INFO").arg(section).query(connection).unwrap() };
+    trust::server_info(&info("server"), &info("replication")).trust
+}
+
+impl Reading {
+    /// Exact and reported are the truth; bounds hold it; zero is never confused.
+    #[track_caller]
+    pub fn check(&self, context: &str) {
+        let Reading { group, facts, lag, truth } = self;
+        let right = match *lag {
+            Lag::Exact { entries, .. } | Lag::Reported(entries) => entries == *truth,
+            Lag::Bounded { lower, upper, estimate } => {
+                1 <= lower && lower <= *truth && *truth <= upper && (lower..=upper).contains(&estimate)
+            }
+            _ => false,
+        };
+        assert!(right, "group {group}: {lag:?}, but the truth is {truth} ({facts:?}); {context}");
+    }
+}
