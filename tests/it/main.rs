@@ -1,5 +1,6 @@
 //! The program against real servers. One binary, so that everything runs side by side.
 
+mod browser;
 mod collect;
 mod demo;
 mod expose;
@@ -8,5 +9,6 @@ mod generated;
 mod house;
 mod lifecycle;
 mod prom;
+mod shipped;
 mod support;
 mod usage;
