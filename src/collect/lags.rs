@@ -20,7 +20,7 @@ use crate::{
         fault::{Fault, FaultKind},
         lag::{
             GroupFacts, Lag, StreamFacts,
-            pages::{Pages, Wish},
+            pages::{Pages, Share, Wish},
             tracker::{Tracker, Trust},
         },
         name::Name,
@@ -225,6 +225,10 @@ impl Lags {
                 open.wishes.rotate_left(first);
             }
             open.wishes.retain_mut(|wish| {
+                // Without it nothing remembered may be used: it is no part of the budget.
+                if wish.share == Share::One {
+                    return true;
+                }
                 let wanted = wish.count.min(wish.share.of(fitting, wish.upwards));
                 if asked > before && asked - before + wanted > ENTRIES_AT_ONCE {
                     return false;

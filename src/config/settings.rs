@@ -103,7 +103,7 @@ pub static SETTINGS: &[Setting] = &[
         flag: Some("lag.entries-per-group"),
         fallback: None,
         example: "100",
-        help: "Most entries to read in one poll in order to count the lag of one group. 0 reads none: then more lags are bounded.",
+        help: "Most entries to read in one poll in order to count the lag of one group. With 0 nothing is counted, and more lags are bounded.",
     },
     Setting {
         path: "lag.bytes_per_group",

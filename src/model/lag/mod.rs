@@ -6,7 +6,7 @@
 //! | file | what it knows | answers |
 //! | --- | --- | --- |
 //! | [`rules`] | the ends of the stream: needs no memory | [`Lag::Exact`], derived |
-//! | [`ladder`] | points of the stream whose count is proved, carried from poll to poll | [`Lag::Exact`], derived |
+//! | [`ladder`] | points of the stream whose count is proved, carried from poll to poll as long as the [`witness`] exists | [`Lag::Exact`], derived |
 //! | [`tracker`] | the group's own counter, once it agreed with an exact lag | [`Lag::Reported`] |
 //! | [`pages`] | entries that were read, within a budget | [`Lag::Exact`], counted |
 //!
@@ -20,6 +20,7 @@ pub mod ladder;
 pub mod pages;
 pub mod rules;
 pub mod tracker;
+pub mod witness;
 
 /// What is known about a group's lag. Counts are entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +159,7 @@ impl Lag {
 }
 
 /// What one atomic snapshot says about the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamFacts {
     /// Entries in the stream.
     pub length: u64,

@@ -44,6 +44,8 @@ pub enum Share {
     Whole,
     /// Half of it: the other direction is tried as well.
     Half,
+    /// One entry, whatever the budget: to look whether it exists.
+    One,
 }
 
 impl Share {
@@ -54,6 +56,7 @@ impl Share {
             Share::Whole => budget,
             Share::Half if upwards => budget.div_ceil(2),
             Share::Half => budget / 2,
+            Share::One => 1,
         }
     }
 }

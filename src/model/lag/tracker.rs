@@ -11,6 +11,7 @@ use super::{
     ladder::{Ladder, Memory, Rung, View},
     pages::{Pages, Share},
     rules::{Structural, structural},
+    witness::{Identity, Witness},
 };
 use crate::model::{name::Name, stream_id::StreamId};
 
@@ -68,6 +69,7 @@ pub struct Tracker {
     /// The snapshot as the ladder sees it; `None` without memory.
     view: Option<View>,
     ladder: Ladder,
+    witness: Witness,
     groups: HashMap<Name, GroupMemory>,
     /// Where each group stood in the latest snapshot.
     positions: HashMap<Name, StreamId>,
@@ -79,18 +81,12 @@ impl Tracker {
     /// A tracker that knows nothing yet.
     #[must_use]
     pub fn new(trust: Trust) -> Self {
-        let stream = StreamFacts {
-            length: 0,
-            entries_added: None,
-            max_deleted: None,
-            last_generated: StreamId::default(),
-            ends: None,
-        };
         Tracker {
-            stream,
+            stream: StreamFacts::default(),
             trust,
             view: None,
             ladder: Ladder::default(),
+            witness: Witness::default(),
             groups: HashMap::new(),
             positions: HashMap::new(),
             floor: None,
@@ -100,6 +96,7 @@ impl Tracker {
     /// Forgets everything: the stream may be another one, or somebody has set its counters by hand unseen.
     pub fn forget(&mut self) {
         self.ladder.forget();
+        self.witness = Witness::default();
         self.groups.clear();
         self.floor = None;
     }
@@ -123,10 +120,12 @@ impl Tracker {
         let least = groups.iter().map(|(_, x)| *x).min().unwrap_or(StreamId::new(u64::MAX, u64::MAX));
         let floor = self.floor.map_or(least, |floor| floor.max(least));
         self.floor = Some(floor);
-        if self.ladder.observe(&view, self.trust.hidden_deletions.then_some(floor)) == Memory::Forgotten {
+        let memory = self.ladder.observe(&view, self.trust.hidden_deletions.then_some(floor));
+        if memory == Memory::Forgotten {
             self.groups.clear();
             self.floor = Some(least);
         }
+        self.witness.observe(memory == Memory::Kept, stream.ends.map(|(_, last)| last));
     }
 
     /// The lag of a group in the snapshot that was observed last. What would decide it is wished for in `pages`.
@@ -135,20 +134,25 @@ impl Tracker {
         let lag = match structural(&self.stream, x) {
             Structural::Exact(entries) => Lag::derived(entries),
             Structural::Between(first, last) => {
-                let lag = match self.view {
-                    None => self.count_two_sided(group, first, last, pages),
-                    Some(view) => self
-                        .remembered(&view, name, group)
-                        .unwrap_or_else(|| self.probe(&view, name, group, pages)),
-                };
-                match lag {
-                    // Here at least one entry waits and at least one does not: replies that contradict each other.
-                    Lag::Exact { entries, .. } if !(1..self.stream.length).contains(&entries) => {
-                        self.forget();
-                        let most = i64::try_from(self.stream.length).unwrap_or(i64::MAX).saturating_sub(1);
-                        self.estimate(Some((first, last)), group, 1, most)
+                let (lag, is_confirmed) = match self.view {
+                    None => (self.count_two_sided(group, first, last, pages), true),
+                    Some(view) => {
+                        let is_confirmed = self.confirm(&view, pages);
+                        let remembered = self.remembered(&view, name, group);
+                        (remembered.unwrap_or_else(|| self.probe(&view, name, group, pages)), is_confirmed)
                     }
-                    lag => lag,
+                };
+                // Here at least one entry waits and at least one does not: other replies contradict each other.
+                let is_possible =
+                    !matches!(lag, Lag::Exact { entries, .. } if !(1..self.stream.length).contains(&entries));
+                if !is_possible {
+                    self.forget();
+                }
+                if is_confirmed && is_possible {
+                    lag
+                } else {
+                    let most = i64::try_from(self.stream.length).unwrap_or(i64::MAX).saturating_sub(1);
+                    self.estimate(Some((first, last)), group, 1, most)
                 }
             }
         };
@@ -178,6 +182,18 @@ impl Tracker {
         if self.ladder.put(view, x, x, base) == Memory::Forgotten {
             self.groups.clear();
         }
+    }
+
+    /// Forgets what is remembered of another stream. False where it is not known yet whether this is another one.
+    fn confirm(&mut self, view: &View, pages: &mut Pages) -> bool {
+        let identity = self.witness.identity(view, pages);
+        if identity == Identity::Other {
+            self.forget();
+            // The free rungs of this snapshot stay.
+            self.ladder.observe(view, None);
+            self.witness.observe(false, view.ends.map(|(_, last)| last));
+        }
+        identity != Identity::Open
     }
 
     /// By the ladder, else by the group's own counter.

@@ -1,0 +1,61 @@
+//! The witness: an entry that must still exist if the stream is the one that is remembered.
+//!
+//! Counters and ends can fit by chance after a rename, a swap of databases or a restore: two streams that are trimmed to
+//! the same length look alike. An entry of the one hardly ever exists in the other. So before memory decides anything,
+//! the last entry of the snapshot that was confirmed last is looked up, at the price of one entry.
+
+use super::{
+    ladder::View,
+    pages::{Pages, Share},
+};
+use crate::model::stream_id::StreamId;
+
+/// What is known of the stream's identity.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Witness {
+    /// The last entry of the snapshot that was confirmed last.
+    entry: Option<StreamId>,
+    /// Whether the present snapshot is confirmed.
+    confirmed: bool,
+}
+
+/// Whether the stream is the one that is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// It is, or that cannot be told by an entry.
+    Same,
+    /// It is another one, or nothing that was confirmed is left of it.
+    Other,
+    /// The witness is wished for.
+    Open,
+}
+
+impl Witness {
+    /// A new snapshot whose last entry is `last`; `continues` unless nothing is remembered from before it.
+    pub fn observe(&mut self, continues: bool, last: Option<StreamId>) {
+        *self = match continues {
+            true => Witness { confirmed: false, ..*self },
+            false => Witness { entry: last, confirmed: true },
+        };
+    }
+
+    /// Whether the stream is the one that is remembered, as far as `pages` tell.
+    pub fn identity(&mut self, now: &View, pages: &mut Pages) -> Identity {
+        let (Some(entry), Some((first, last))) = (self.entry, now.ends) else { return Identity::Same };
+        if !self.confirmed && entry != last {
+            if entry < first {
+                return Identity::Other;
+            }
+            // It may have been deleted: then its absence tells nothing.
+            if now.max_deleted < entry {
+                match pages.up(entry.predecessor(), entry, Share::One) {
+                    None => return Identity::Open,
+                    Some(part) if part.ids != [entry] => return Identity::Other,
+                    Some(_) => {}
+                }
+            }
+        }
+        *self = Witness { entry: Some(last), confirmed: true };
+        Identity::Same
+    }
+}
