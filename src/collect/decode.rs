@@ -9,6 +9,7 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::model::{
+    lag::{GroupFacts, StreamFacts},
     name::Name,
     snapshot::{Consumer, OldestPending},
     stream_id::StreamId,
@@ -64,6 +65,32 @@ pub struct GroupInfo {
     pub entries_read: Option<i64>,
     /// `lag`, 7.0 and later, may be nil and even negative
     pub lag: Option<i64>,
+}
+
+impl StreamInfo {
+    /// What the lags of its groups follow from.
+    #[must_use]
+    pub fn facts(&self) -> StreamFacts {
+        StreamFacts {
+            length: self.length,
+            entries_added: self.entries_added,
+            max_deleted: self.max_deleted_entry_id,
+            last_generated: self.last_generated_id,
+            ends: self.ends,
+        }
+    }
+}
+
+impl GroupInfo {
+    /// What its lag follows from, besides its stream.
+    #[must_use]
+    pub fn facts(&self) -> GroupFacts {
+        GroupFacts {
+            last_delivered: self.last_delivered_id,
+            entries_read: self.entries_read,
+            reported_lag: self.lag,
+        }
+    }
 }
 
 /// Reads `XINFO STREAM`.

@@ -12,6 +12,7 @@ use std::{
 use super::{
     ask::{self, Ask, StreamAnswer},
     connect::Link,
+    decode::GroupInfo,
     trust::{Identity, ServerInfo},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     model::{
         fault::{Fault, FaultKind},
         lag::{
-            GroupFacts, Lag, StreamFacts,
+            Lag,
             pages::{Pages, Share, Wish},
             tracker::{Tracker, Trust},
         },
@@ -146,24 +147,11 @@ impl Lags {
             entry_bytes: None,
         });
         watched.ends_bytes = answer.stream.ends_bytes;
-        let stream = StreamFacts {
-            length: answer.stream.length,
-            entries_added: answer.stream.entries_added,
-            max_deleted: answer.stream.max_deleted_entry_id,
-            last_generated: answer.stream.last_generated_id,
-            ends: answer.stream.ends,
-        };
+        let stream = answer.stream.facts();
         watched
             .tracker
             .observe(&stream, answer.groups.iter().map(|group| (&group.name, group.last_delivered_id)));
-        let lag = |group: &super::decode::GroupInfo| {
-            let facts = GroupFacts {
-                last_delivered: group.last_delivered_id,
-                entries_read: group.entries_read,
-                reported_lag: group.lag,
-            };
-            watched.tracker.lag(&group.name, &facts, pages)
-        };
+        let lag = |group: &GroupInfo| watched.tracker.lag(&group.name, &group.facts(), pages);
         let lags = answer.groups.iter().map(lag).collect();
         Measured { answer, lags, counting: Ok(()) }
     }

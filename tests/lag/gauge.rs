@@ -8,7 +8,7 @@ use streamgauge::{
     },
     model::{
         lag::{
-            GroupFacts, Lag, StreamFacts,
+            GroupFacts, Lag,
             pages::{Pages, Share, Wish},
             tracker::{Tracker, Trust},
         },
@@ -102,21 +102,11 @@ impl Gauge {
     }
 
     fn conclude(&mut self, answer: &StreamAnswer, truth: &[StreamId], pages: &mut Pages) -> Vec<Reading> {
-        let stream = StreamFacts {
-            length: answer.stream.length,
-            entries_added: answer.stream.entries_added,
-            max_deleted: answer.stream.max_deleted_entry_id,
-            last_generated: answer.stream.last_generated_id,
-            ends: answer.stream.ends,
-        };
+        let stream = answer.stream.facts();
         self.tracker
             .observe(&stream, answer.groups.iter().map(|group| (&group.name, group.last_delivered_id)));
         let reading = |group: &streamgauge::collect::decode::GroupInfo| {
-            let facts = GroupFacts {
-                last_delivered: group.last_delivered_id,
-                entries_read: group.entries_read,
-                reported_lag: group.lag,
-            };
+            let facts = group.facts();
             let lag = self.tracker.lag(&group.name, &facts, pages);
             let above = truth.partition_point(|id| *id <= group.last_delivered_id);
             Reading { group: group.name.clone(), facts, lag, truth: (truth.len() - above) as u64 }
