@@ -73,8 +73,6 @@ pub struct Tracker {
     groups: HashMap<Name, GroupMemory>,
     /// Where each group stood in the latest snapshot.
     positions: HashMap<Name, StreamId>,
-    /// Highest ID at or below which deletions may have hidden since the ladder began.
-    floor: Option<StreamId>,
 }
 
 impl Tracker {
@@ -89,7 +87,6 @@ impl Tracker {
             witness: Witness::default(),
             groups: HashMap::new(),
             positions: HashMap::new(),
-            floor: None,
         }
     }
 
@@ -98,7 +95,6 @@ impl Tracker {
         self.ladder.forget();
         self.witness = Witness::default();
         self.groups.clear();
-        self.floor = None;
     }
 
     /// Takes in an atomic snapshot: the stream, and the last-delivered ID of each of its groups.
@@ -116,14 +112,11 @@ impl Tracker {
         let Some(view) = self.view else {
             return self.forget();
         };
-        // Without a group, anything may be taken for acknowledged.
-        let least = groups.iter().map(|(_, x)| *x).min().unwrap_or(StreamId::new(u64::MAX, u64::MAX));
-        let floor = self.floor.map_or(least, |floor| floor.max(least));
-        self.floor = Some(floor);
-        let memory = self.ladder.observe(&view, self.trust.hidden_deletions.then_some(floor));
+        // Where deletions can hide, no rung outlives one: how far acknowledged entries have come cannot be seen.
+        let floor = self.trust.hidden_deletions.then_some(StreamId::new(u64::MAX, u64::MAX));
+        let memory = self.ladder.observe(&view, floor);
         if memory == Memory::Forgotten {
             self.groups.clear();
-            self.floor = Some(least);
         }
         self.witness.observe(memory == Memory::Kept, stream.ends.map(|(_, last)| last));
     }
