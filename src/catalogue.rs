@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use crate::model::{
     fault::FaultKind,
-    snapshot::{Consumer, Group, OldestPending, Poll, Server, Stream, StreamEntry},
+    lag::Lag,
+    snapshot::{Consumer, Group, OldestPending, Server, Stream, StreamEntry, View},
 };
 
 pub mod samples;
@@ -25,8 +26,20 @@ pub struct Metric {
     pub help: &'static str,
     /// How several matched series become one answer for an autoscaler.
     pub combine: Combine,
+    /// What an autoscaler is told of a group without a sample.
+    pub absent: Absent,
     /// How to read it from the snapshot; this also fixes its labels.
     pub read: Read,
+}
+
+/// What an autoscaler is told of a group that has no sample of a metric: a number that is as true (nothing is pending,
+/// so its age is 0), or why the number is not known.
+pub type Absent = for<'a> fn(&'a Group) -> Result<f64, &'a str>;
+
+/// The metric of this name that an autoscaler may read.
+#[must_use]
+pub fn for_autoscalers(name: &str) -> Option<&'static Metric> {
+    CATALOGUE.iter().find(|metric| metric.name == name && metric.combine != Combine::Never)
 }
 
 /// Type of a metric, by Prometheus's rules.
@@ -106,9 +119,9 @@ pub enum Read {
     /// One series for each stream, found or configured: `redis,db,stream`.
     Entry(fn(&StreamEntry) -> Option<f64>),
     /// One series for each stream that exists and could be read: `redis,db,stream`.
-    Stream(fn(&Stream, &Poll) -> Option<f64>),
+    Stream(fn(&Stream, &View) -> Option<f64>),
     /// One series for each group: `redis,db,stream,group`.
-    Group(fn(&Group, &Poll) -> Option<f64>),
+    Group(fn(&Group, &View) -> Option<f64>),
     /// One series for each group, 1, with the one that holds in a label of its own: a state costs one series.
     GroupState(&'static str, fn(&Group) -> &'static str),
     /// One series for each consumer: `redis,db,stream,group,consumer`.
@@ -163,13 +176,17 @@ pub struct Process {
 }
 
 macro_rules! metric {
-    ($name:literal, $kind:ident, $unit:expr, $combine:ident, $help:literal, $read:expr) => {
+    ($name:literal, $kind:ident, $unit:expr, Never, $help:literal, $read:expr) => {
+        metric!($name, $kind, $unit, Never(unmeasured), $help, $read)
+    };
+    ($name:literal, $kind:ident, $unit:expr, $combine:ident($absent:ident), $help:literal, $read:expr) => {
         Metric {
             name: $name,
             kind: Kind::$kind,
             unit: $unit,
             help: $help,
             combine: Combine::$combine,
+            absent: $absent,
             read: $read,
         }
     };
@@ -202,7 +219,7 @@ pub static CATALOGUE: &[Metric] = &[
         Read::Entry(|entry| flag(entry.faults().next().is_none()))),
     metric!("redis_stream_exists", Gauge, None, Never, "1 if the stream exists, 0 if it is configured but does not; absent when that could not be read.",
         Read::Entry(|entry| flag(entry.state.as_ref().ok()?.is_some()))),
-    metric!("redis_stream_length", Gauge, None, Sum, "Entries in the stream (XINFO STREAM length).",
+    metric!("redis_stream_length", Gauge, None, Sum(unmeasured), "Entries in the stream (XINFO STREAM length).",
         Read::Stream(|stream, _| count(stream.length))),
     metric!("redis_stream_groups", Gauge, None, Never, "Consumer groups of the stream, also those that are filtered out (XINFO STREAM groups).",
         Read::Stream(|stream, _| count(stream.group_count))),
@@ -221,42 +238,42 @@ pub static CATALOGUE: &[Metric] = &[
     metric!("redis_stream_max_deleted_entry_id", Gauge, None, Never, "Millisecond part of the highest ID ever deleted (XINFO STREAM max-deleted-entry-id, Redis 7.0 and later).",
         Read::Stream(|stream, _| count(stream.max_deleted_entry_id?.ms))),
     metric!("redis_stream_first_entry_timestamp_seconds", Gauge, SECONDS, Never, "When the first entry was added, since the Unix epoch; absent where IDs are not times (XINFO STREAM first-entry).",
-        Read::Stream(|stream, poll| stream.ends?.0.unix_seconds(poll.redis_time))),
+        Read::Stream(|stream, view| stream.ends?.0.unix_seconds(view.redis_time))),
     metric!("redis_stream_last_entry_timestamp_seconds", Gauge, SECONDS, Never, "When the last entry was added, since the Unix epoch; absent where IDs are not times (XINFO STREAM last-entry).",
-        Read::Stream(|stream, poll| stream.ends?.1.unix_seconds(poll.redis_time))),
+        Read::Stream(|stream, view| stream.ends?.1.unix_seconds(view.redis_time))),
 
     // One consumer group.
-    metric!("redis_stream_group_lag", Gauge, None, Sum, "Entries in the stream above the group's last-delivered-id. How sure it is, redis_stream_group_lag_source says.",
-        Read::Group(|group, poll| count(group.lag.entries(poll.policy)?))),
-    metric!("redis_stream_group_lag_lower_bound", Gauge, None, Sum, "At least so many entries are above the group's last-delivered-id.",
+    metric!("redis_stream_group_lag", Gauge, None, Sum(unproved), "Entries in the stream above the group's last-delivered-id. How sure it is, redis_stream_group_lag_source says.",
+        Read::Group(|group, view| count(group.lag.entries(view.policy)?))),
+    metric!("redis_stream_group_lag_lower_bound", Gauge, None, Sum(unproved), "At least so many entries are above the group's last-delivered-id.",
         Read::Group(|group, _| count(group.lag.bounds()?.0))),
-    metric!("redis_stream_group_lag_upper_bound", Gauge, None, Sum, "At most so many entries are above the group's last-delivered-id.",
+    metric!("redis_stream_group_lag_upper_bound", Gauge, None, Sum(unproved), "At most so many entries are above the group's last-delivered-id.",
         Read::Group(|group, _| count(group.lag.bounds()?.1))),
     metric!("redis_stream_group_lag_source", Gauge, None, Never, "1 on how the lag was found: derived or counted (exact), reported (the group's own counter, seen to agree), bounded (between two bounds), no_group or no_stream (configured, does not exist).",
         Read::GroupState("source", |group| group.lag.source())),
-    metric!("redis_stream_group_messages_pending", Gauge, None, Sum, "Entries delivered to consumers of the group and not yet acknowledged (XINFO GROUPS pending).",
+    metric!("redis_stream_group_messages_pending", Gauge, None, Sum(unmeasured), "Entries delivered to consumers of the group and not yet acknowledged (XINFO GROUPS pending).",
         Read::Group(|group, _| count(group.pending))),
-    metric!("redis_stream_group_backlog", Gauge, None, Sum, "Lag and pending together: all that the group has not yet acknowledged.",
-        Read::Group(|group, poll| count(group.backlog(poll.policy)?))),
+    metric!("redis_stream_group_backlog", Gauge, None, Sum(unproved), "Lag and pending together: all that the group has not yet acknowledged.",
+        Read::Group(|group, view| count(group.backlog(view.policy)?))),
     metric!("redis_stream_group_consumers", Gauge, None, Never, "Consumers of the group (XINFO GROUPS consumers).",
         Read::Group(|group, _| count(group.consumer_count))),
     metric!("redis_stream_group_last_delivered_id", Gauge, None, Never, "Millisecond part of the highest ID delivered to the group (XINFO GROUPS last-delivered-id).",
         Read::Group(|group, _| count(group.last_delivered_id?.ms))),
     metric!("redis_stream_group_entries_read", Gauge, None, Never, "The group's own counter of entries read; absent where Redis has lost it (XINFO GROUPS entries-read, Redis 7.0 and later).",
         Read::Group(|group, _| Some(group.entries_read? as f64))),
-    metric!("redis_stream_group_oldest_pending_age_seconds", Gauge, SECONDS, Max, "Time since the pending entry with the lowest ID was added; absent where nothing is pending or IDs are not times (XPENDING).",
-        Read::Group(|group, poll| oldest_pending(group)?.id.age_seconds(poll.redis_time))),
-    metric!("redis_stream_group_oldest_pending_idle_seconds", Gauge, SECONDS, Max, "Time since the pending entry with the lowest ID was last delivered; absent where nothing is pending (XPENDING).",
+    metric!("redis_stream_group_oldest_pending_age_seconds", Gauge, SECONDS, Max(nothing_pending), "Time since the pending entry with the lowest ID was added; absent where nothing is pending or IDs are not times (XPENDING).",
+        Read::Group(|group, view| oldest_pending(group)?.id.age_seconds(view.redis_time))),
+    metric!("redis_stream_group_oldest_pending_idle_seconds", Gauge, SECONDS, Max(nothing_pending), "Time since the pending entry with the lowest ID was last delivered; absent where nothing is pending (XPENDING).",
         Read::Group(|group, _| Some(oldest_pending(group)?.idle.as_secs_f64()))),
-    metric!("redis_stream_group_oldest_pending_deliveries", Gauge, None, Max, "How often the pending entry with the lowest ID was delivered; absent where nothing is pending (XPENDING).",
+    metric!("redis_stream_group_oldest_pending_deliveries", Gauge, None, Max(nothing_pending), "How often the pending entry with the lowest ID was delivered; absent where nothing is pending (XPENDING).",
         Read::Group(|group, _| count(oldest_pending(group)?.deliveries))),
 
     // One consumer.
-    metric!("redis_stream_group_consumer_messages_pending", Gauge, None, Sum, "Entries delivered to the consumer and not yet acknowledged (XINFO CONSUMERS pending).",
+    metric!("redis_stream_group_consumer_messages_pending", Gauge, None, Sum(unmeasured), "Entries delivered to the consumer and not yet acknowledged (XINFO CONSUMERS pending).",
         Read::Consumer(|consumer| count(consumer.pending))),
-    metric!("redis_stream_group_consumer_idle_seconds", Gauge, SECONDS, Max, "Time since the consumer last tried to read, claim or acknowledge; before Redis 7.2, since it last succeeded (XINFO CONSUMERS idle).",
+    metric!("redis_stream_group_consumer_idle_seconds", Gauge, SECONDS, Max(unmeasured), "Time since the consumer last tried to read, claim or acknowledge; before Redis 7.2, since it last succeeded (XINFO CONSUMERS idle).",
         Read::Consumer(|consumer| Some(consumer.idle.as_secs_f64()))),
-    metric!("redis_stream_group_consumer_inactive_seconds", Gauge, SECONDS, Max, "Time since the consumer last got an entry; absent if it never did (XINFO CONSUMERS inactive, Redis 7.2 and later).",
+    metric!("redis_stream_group_consumer_inactive_seconds", Gauge, SECONDS, Max(never_active), "Time since the consumer last got an entry; absent if it never did (XINFO CONSUMERS inactive, Redis 7.2 and later).",
         Read::Consumer(|consumer| Some(consumer.inactive?.as_secs_f64()))),
 
     // streamgauge itself.
@@ -287,6 +304,30 @@ fn count(value: u64) -> Option<f64> {
 #[allow(clippy::unnecessary_wraps, reason = "a row's reader returns an Option")]
 fn flag(value: bool) -> Option<f64> {
     Some(f64::from(u8::from(value)))
+}
+
+/// Of a metric that every series has.
+fn unmeasured(_: &Group) -> Result<f64, &str> {
+    Err("it was not measured")
+}
+
+fn unproved(group: &Group) -> Result<f64, &str> {
+    Err(match group.lag {
+        Lag::NoGroup { .. } => "the group does not exist",
+        _ => "its lag is only known to lie between two bounds",
+    })
+}
+
+fn nothing_pending(group: &Group) -> Result<f64, &str> {
+    match &group.oldest_pending {
+        Err(fault) => Err(&fault.message),
+        Ok(None) => Ok(0.0),
+        Ok(Some(_)) => Err("the IDs of its entries are not times"),
+    }
+}
+
+fn never_active(_: &Group) -> Result<f64, &str> {
+    Err("a consumer never got an entry, or Redis is older than 7.2")
 }
 
 fn oldest_pending(group: &Group) -> Option<OldestPending> {

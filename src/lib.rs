@@ -11,7 +11,7 @@
 //! | --- | --- | --- |
 //! | [`model`] | plain data and pure rules; no I/O, no clock | nothing |
 //! | [`catalogue`] | the table of metrics and how to read each from the model | `model` |
-//! | [`config`] | flags, variables and file to a sound `Config` | `model` |
+//! | [`config`] | flags, variables and file to a sound `Config` | `catalogue`, `model` |
 //! | [`collect`] | all that talks to Redis | `config`, `model` |
 //! | [`serve`] | all that answers | `catalogue`, `model` |
 //! | [`demo`] | a private Redis with a sample workload | nothing |

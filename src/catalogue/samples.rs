@@ -85,6 +85,7 @@ fn stream_samples<E>(
     labels: Labels<'_>,
     emit: &mut impl FnMut(&Labels<'_>, Option<f64>) -> Result<(), E>,
 ) -> Result<(), E> {
+    let view = &poll.view;
     for entry in &poll.streams {
         let labels = Labels { db: Some(entry.db), stream: Some(&entry.name), ..labels };
         if let Read::Entry(read) = read {
@@ -92,13 +93,13 @@ fn stream_samples<E>(
             continue;
         }
         if let Read::Stream(read) = read {
-            emit(&labels, entry.stream().and_then(|stream| read(stream, poll)))?;
+            emit(&labels, entry.stream().and_then(|stream| read(stream, view)))?;
             continue;
         }
         for group in entry.groups() {
             let labels = Labels { group: Some(&group.name), ..labels };
             match read {
-                Read::Group(read) => emit(&labels, read(group, poll))?,
+                Read::Group(read) => emit(&labels, read(group, view))?,
                 Read::GroupState(label, read) => {
                     emit(&Labels { extra: Some((label, read(group))), ..labels }, Some(1.0))?
                 }

@@ -19,7 +19,7 @@ use crate::{
         fault::{Fault, FaultKind},
         lag::{Lag, Policy},
         name::Name,
-        snapshot::{Group, Poll, Stream, StreamEntry},
+        snapshot::{Group, Poll, Stream, StreamEntry, View},
         time::UnixMicros,
     },
 };
@@ -75,9 +75,8 @@ pub async fn poll(
         started,
         duration: started.elapsed(),
         ended_at: wall_clock(),
-        redis_time,
         version: info.version.into(),
-        policy,
+        view: View { redis_time, policy },
         streams,
     };
     Ok(Outcome { poll, discovery: discovered, vanished, entries_read })

@@ -6,6 +6,7 @@
 pub mod fault;
 pub mod lag;
 pub mod name;
+pub mod offer;
 pub mod pattern;
 pub mod snapshot;
 pub mod stream_id;

@@ -100,14 +100,21 @@ pub struct Poll {
     pub duration: Duration,
     /// When it ended, by the exporter's wall clock: for people.
     pub ended_at: UnixMicros,
-    /// Redis's own clock (`TIME`) at its beginning: for the ages of entries.
-    pub redis_time: UnixMicros,
     /// Version that the server states (`INFO server`).
     pub version: Arc<str>,
-    /// What is published where a lag is not one proved number.
-    pub policy: Policy,
+    /// How its numbers are read, unless a reader says otherwise.
+    pub view: View,
     /// Every stream, ordered by database and name.
     pub streams: Vec<StreamEntry>,
+}
+
+/// What it takes to read a number from a poll, besides the poll.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// Redis's own clock (`TIME`) at the beginning of the poll: for the ages of entries.
+    pub redis_time: UnixMicros,
+    /// What is published where a lag is not one proved number.
+    pub policy: Policy,
 }
 
 /// One stream that was found or configured.

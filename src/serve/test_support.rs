@@ -11,7 +11,9 @@ use crate::{
         fault::{Fault, FaultKind},
         lag::{Lag, Policy},
         name::Name,
-        snapshot::{Consumer, Counters, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
+        snapshot::{
+            Consumer, Counters, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry, View,
+        },
         stream_id::StreamId,
         time::UnixMicros,
     },
@@ -105,9 +107,8 @@ fn poll(started: Instant, streams: Vec<StreamEntry>) -> Poll {
         started,
         duration: Duration::from_micros(2500),
         ended_at: UnixMicros((NOW_MS + 2) * 1000 + 500),
-        redis_time: UnixMicros(NOW_MS * 1000),
+        view: View { redis_time: UnixMicros(NOW_MS * 1000), policy: Policy::default() },
         version: "7.0.15".into(),
-        policy: Policy::default(),
         streams,
     }
 }

@@ -1,0 +1,164 @@
+//! What autoscalers are offered besides the catalogue's own names, and who may read what: as configured.
+
+use std::sync::Arc;
+
+use super::{lag::Policy, name::Name, pattern::Pattern};
+
+/// Everything that the configuration says about what autoscalers may read.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    /// Metrics with names of the user's own.
+    pub named: Vec<NamedMetric>,
+    /// Kubernetes objects that stand for groups.
+    pub objects: Vec<ObjectRule>,
+    /// Streams that only some namespaces may read.
+    pub streams: Vec<StreamRule>,
+}
+
+/// A metric with a name of the user's own: one of the catalogue, over fixed series.
+#[derive(Clone, Debug)]
+pub struct NamedMetric {
+    /// Its name; unique, and none of the catalogue's.
+    pub name: Arc<str>,
+    /// Name of the metric in the catalogue; one that autoscalers may read.
+    pub metric: Arc<str>,
+    /// The series.
+    pub target: Target,
+    /// Who may read it.
+    pub namespaces: Namespaces,
+    /// What is answered where a lag is not one proved number.
+    pub policy: Policy,
+}
+
+/// A Kubernetes object whose metrics are those of the target.
+#[derive(Clone, Debug)]
+pub struct ObjectRule {
+    /// Plural name and API group, as `kubectl` writes them: `deployments.apps`, `services`.
+    pub resource: String,
+    /// Its namespace; `None` for an object of no namespace, and for namespaces themselves.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The series.
+    pub target: Target,
+}
+
+/// A restriction: these streams may be read from these namespaces, and by other rules that fit them, only.
+#[derive(Clone, Debug)]
+pub struct StreamRule {
+    /// The streams.
+    pub target: Target,
+    /// Who may read them.
+    pub namespaces: Namespaces,
+}
+
+/// Which series are meant; `None` is any.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// Name of the configured server.
+    pub redis: Option<Arc<str>>,
+    /// Streams.
+    pub stream: Option<Pattern>,
+    /// Groups.
+    pub group: Option<Pattern>,
+}
+
+/// Kubernetes namespaces.
+#[derive(Clone, Debug, Default)]
+pub enum Namespaces {
+    /// Every one.
+    #[default]
+    All,
+    /// Those that fit one of these.
+    Only(Vec<Pattern>),
+}
+
+impl Namespaces {
+    /// Whether a namespace is among them.
+    #[must_use]
+    pub fn contain(&self, namespace: &str) -> bool {
+        match self {
+            Namespaces::All => true,
+            Namespaces::Only(patterns) => {
+                let name = Name::from(namespace);
+                patterns.iter().any(|pattern| pattern.matches(&name))
+            }
+        }
+    }
+}
+
+impl Target {
+    /// Whether a server is meant.
+    #[must_use]
+    pub fn has_server(&self, redis: &str) -> bool {
+        self.redis.as_deref().is_none_or(|name| name == redis)
+    }
+
+    /// Whether a stream of a server is meant.
+    #[must_use]
+    pub fn has_stream(&self, redis: &str, stream: &Name) -> bool {
+        self.has_server(redis) && self.stream.as_ref().is_none_or(|pattern| pattern.matches(stream))
+    }
+
+    /// Whether a group is meant, of a stream that is.
+    #[must_use]
+    pub fn has_group(&self, group: &Name) -> bool {
+        self.group.as_ref().is_none_or(|pattern| pattern.matches(group))
+    }
+}
+
+impl Offer {
+    /// Whether a namespace may read a stream: where rules fit the stream, one of them must name the namespace.
+    #[must_use]
+    pub fn lets_read(&self, namespace: &str, redis: &str, stream: &Name) -> bool {
+        let mut rules = self.streams.iter().filter(|rule| rule.target.has_stream(redis, stream)).peekable();
+        rules.peek().is_none() || rules.any(|rule| rule.namespaces.contain(namespace))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(patterns: &[&str]) -> Namespaces {
+        Namespaces::Only(patterns.iter().map(|pattern| Pattern::parse(pattern).unwrap()).collect())
+    }
+
+    fn rule(redis: Option<&str>, stream: &str, namespaces: &[&str]) -> StreamRule {
+        let target = Target {
+            redis: redis.map(Arc::from),
+            stream: Some(Pattern::parse(stream).unwrap()),
+            group: None,
+        };
+        StreamRule { target, namespaces: only(namespaces) }
+    }
+
+    #[test]
+    fn a_stream_without_a_rule_is_for_all() {
+        let offer = Offer { streams: vec![rule(None, "pay*", &["pay"])], ..Offer::default() };
+        assert!(offer.lets_read("shop", "main", &"orders".into()));
+        assert!(!offer.lets_read("shop", "main", &"payments".into()));
+        assert!(offer.lets_read("pay", "main", &"payments".into()));
+    }
+
+    #[test]
+    fn rules_add_up() {
+        let streams =
+            vec![rule(None, "pay*", &["pay", "audit-*"]), rule(Some("main"), "payments", &["shop"])];
+        let offer = Offer { streams, ..Offer::default() };
+        for (namespace, redis, expected) in [
+            ("shop", "main", true),
+            ("audit-eu", "main", true),
+            ("other", "main", false),
+            // The second rule is of another server.
+            ("shop", "spare", false),
+            ("pay", "spare", true),
+        ] {
+            assert_eq!(
+                offer.lets_read(namespace, redis, &"payments".into()),
+                expected,
+                "{namespace} {redis}"
+            );
+        }
+    }
+}
