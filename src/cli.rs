@@ -11,7 +11,7 @@ use clap::{
 
 use crate::config::{
     Sources,
-    settings::{Kind, SETTINGS, Setting},
+    settings::{self, Kind, Setting},
 };
 
 /// What the user asked for.
@@ -89,7 +89,7 @@ fn watch_interval(text: &str) -> Result<Duration, String> {
 }
 
 fn given(matches: &ArgMatches) -> BTreeMap<String, Vec<String>> {
-    let flags = SETTINGS.iter().filter_map(|setting| setting.flag);
+    let flags = settings::all().filter_map(|setting| setting.flag);
     flags
         .filter_map(|flag| {
             let values = matches.try_get_many::<String>(flag).ok()??;
@@ -152,17 +152,17 @@ fn config_file() -> Arg {
 }
 
 fn flags(wanted: impl Fn(&Setting) -> bool) -> Vec<Arg> {
-    SETTINGS.iter().filter(|setting| wanted(setting)).filter_map(arg).collect()
+    settings::all().filter(|setting| wanted(setting)).filter_map(arg).collect()
 }
 
 /// Values are checked with all the others, in `config`: clap would stop at the first. Only choices are its own.
 fn arg(setting: &'static Setting) -> Option<Arg> {
-    let flag = setting.flag?;
+    let (flag, variable) = (setting.flag?, setting.variable()?);
     let fallback = setting.fallback.map(|name| format!(", {name}")).unwrap_or_default();
     let default = setting.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
     let arg = Arg::new(flag)
         .long(flag)
-        .help(format!("{}{default} [env: {}{fallback}]", setting.help, setting.variable()))
+        .help(format!("{}{default} [env: {variable}{fallback}]", setting.help))
         .action(if setting.kind == Kind::List { ArgAction::Append } else { ArgAction::Set });
     Some(match setting.kind {
         Kind::Choice(words) => arg

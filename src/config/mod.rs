@@ -1,7 +1,7 @@
 //! Configuration: from flags, variables and a YAML file to a [`Config`] that is known to be sound.
 //!
-//! `tree` reads what was written, with its place; `resolve` checks it against the table in `settings`; `validate` gives
-//! it meaning. Every problem is found in one go, and each names its place and its mend.
+//! `tree` reads what was written, with its place; `resolve` checks it against the table in `settings` and sorts it into
+//! sections; `validate` gives it meaning. Every problem is found in one go, and each names its place and its mend.
 
 use std::{collections::BTreeMap, fmt, fs, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
@@ -11,8 +11,10 @@ use crate::model::{lag::Policy, name::Name, pattern::Pattern};
 
 pub mod reference;
 pub mod resolve;
+pub mod section;
 pub mod settings;
 pub mod tree;
+pub mod typed;
 mod validate;
 
 use settings::Setting;
@@ -223,7 +225,7 @@ impl Sources {
     fn given(&self, setting: &Setting) -> Option<Node> {
         let flag = setting.flag.and_then(|flag| Some((format!("--{flag}"), self.flags.get(flag)?.join(","))));
         let (name, text) = flag.or_else(|| {
-            let name = setting.variable();
+            let name = setting.variable()?;
             let text = self.variables.get(&name).filter(|text| !text.is_empty())?.clone();
             Some((name, text))
         })?;
@@ -281,8 +283,8 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let file =
         sources.file.as_deref().map(read_file).transpose().map_err(|problem| ConfigError(vec![problem]))?;
     let mut problems = Vec::new();
-    let (globals, servers) = resolve::resolve(sources, file.as_ref(), &mut problems);
-    let config = validate::config(&globals, &servers, &mut problems);
+    let sections = resolve::resolve(sources, file.as_ref(), &mut problems);
+    let config = validate::config(&sections, &mut problems);
     if problems.is_empty() {
         Ok(config)
     } else {

@@ -4,24 +4,28 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::settings::{Kind, SETTINGS, Setting};
+use super::settings::{self, Collection, Kind, Setting};
 
 /// `docs/configuration.md`'s table.
 #[must_use]
 pub fn markdown() -> String {
     let mut text = String::new();
-    for setting in SETTINGS {
+    for setting in settings::all() {
         let flag = setting.flag.map_or("none".to_owned(), |flag| format!("`--{flag}`"));
+        let variable = setting.variable().map_or("none".to_owned(), |name| format!("`{name}`"));
         let fallback = setting.fallback.map(|name| format!(", else `{name}`")).unwrap_or_default();
-        let default = setting.default.map_or("none".to_owned(), |default| format!("`{default}`"));
+        let default = match setting.default {
+            Some(default) => format!("`{default}`"),
+            None if setting.required => "none, it is required".to_owned(),
+            None => "none".to_owned(),
+        };
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "### `{}`\n\n{}\n\n- Type: {}\n- Default: {default}\n- Flag: {flag}\n- Variable: `{}`{fallback}\n\n",
+            "### `{}`\n\n{}\n\n- Type: {}\n- Default: {default}\n- Flag: {flag}\n- Variable: {variable}{fallback}\n\n",
             setting.path,
             setting.help,
-            kind(setting.kind),
-            setting.variable(),
+            kind(setting),
         );
     }
     text
@@ -32,17 +36,17 @@ pub fn markdown() -> String {
 pub fn example() -> String {
     let mut text = String::new();
     let mut parents: Vec<&str> = Vec::new();
-    for setting in SETTINGS.iter().filter(|setting| !setting.example.is_empty()) {
+    for setting in settings::all().filter(|setting| !setting.example.is_empty()) {
         let (above, key) = setting.path.rsplit_once('.').unwrap_or(("", setting.path));
         let keys: Vec<_> = above.split('.').filter(|key| !key.is_empty()).collect();
         let shared = keys.iter().zip(&parents).take_while(|(a, b)| a == b).count();
         for (depth, parent) in keys.iter().enumerate().skip(shared) {
-            let _ = writeln!(text, "{}{}:", indent(&keys[..depth]), parent.trim_end_matches("[]"));
+            let before = indent(&keys[..depth]);
+            let _ = writeln!(text, "{before}{}:", parent.trim_end_matches(['[', ']', '{', '}']));
+            if let Some(collection) = setting.collection().filter(|_| parent.ends_with("{}")) {
+                let _ = writeln!(text, "{before}  {}:", collection.example);
+            }
         }
-        let value = match setting.kind {
-            Kind::List => format!("[\"{}\"]", setting.example),
-            _ => setting.example.to_owned(),
-        };
         let opens_item = shared < keys.len() && keys.last().is_some_and(|key| key.ends_with("[]"));
         let before = if opens_item {
             // The first key of a list's item carries its dash.
@@ -50,21 +54,20 @@ pub fn example() -> String {
         } else {
             indent(&keys)
         };
-        let _ = writeln!(text, "{before}{key}: {value}");
+        let _ = writeln!(text, "{before}{key}: {}", setting.written_example());
         parents = keys;
     }
     text
 }
 
-/// Two spaces for each mapping above, and two for the dash of each list.
+/// Two spaces for each mapping above, and two more for the dash of a list or the name of a section.
 fn indent(above: &[&str]) -> String {
-    above.iter().map(|key| if key.ends_with("[]") { "    " } else { "  " }).collect()
+    above.iter().map(|key| if key.ends_with(['}', ']']) { "    " } else { "  " }).collect()
 }
 
 /// The type and range of a setting in words.
-#[must_use]
-pub fn kind(kind: Kind) -> String {
-    match kind {
+fn kind(setting: &Setting) -> String {
+    match setting.kind {
         Kind::Text => "string".into(),
         Kind::Secret => "string, secret".into(),
         Kind::Bool => "`true` or `false`".into(),
@@ -73,6 +76,7 @@ pub fn kind(kind: Kind) -> String {
             format!("duration, {} to {}", humantime::format_duration(min), humantime::format_duration(max))
         }
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::List if setting.flag.is_none() => "list of strings".into(),
         Kind::List => {
             "list of strings; comma separated in flag and variable, and the flag may be repeated".into()
         }
@@ -83,24 +87,18 @@ pub fn kind(kind: Kind) -> String {
 #[must_use]
 pub fn schema() -> Value {
     let mut root = object();
-    for setting in SETTINGS {
-        let (of_server, path) = match setting.path.strip_prefix("redis[].") {
-            Some(path) => (true, path),
-            None => (false, setting.path),
-        };
+    for setting in settings::all() {
+        let (above, key) = setting.key().rsplit_once('.').unwrap_or(("", setting.key()));
         let mut at = &mut root;
-        if of_server {
-            at = &mut at["properties"]["redis"];
-            if at.is_null() {
-                *at = json!({"type": "array", "minItems": 1, "description": "The Redis servers to measure.", "items": object()});
-            }
-            at = &mut at["items"];
+        if let Some(collection) = setting.collection() {
+            at = section(at, collection);
         }
-        let mut keys = path.split('.').peekable();
-        while let Some(key) = keys.next() {
-            at = &mut at["properties"][key];
-            if at.is_null() {
-                *at = if keys.peek().is_some() { object() } else { value(setting) };
+        at = mapping(at, above);
+        at["properties"][key] = value(setting);
+        if setting.required {
+            match &mut at["required"] {
+                Value::Array(keys) => keys.push(json!(key)),
+                none => *none = json!([key]),
             }
         }
     }
@@ -113,6 +111,37 @@ fn object() -> Value {
     json!({"type": "object", "additionalProperties": false, "properties": Map::new()})
 }
 
+/// The mapping at a path of keys joined by dots, which is made where there is none.
+fn mapping<'a>(mut at: &'a mut Value, path: &str) -> &'a mut Value {
+    for key in path.split('.').filter(|key| !key.is_empty()) {
+        at = &mut at["properties"][key];
+        if at.is_null() {
+            *at = object();
+        }
+    }
+    at
+}
+
+/// What each section of a list or mapping looks like.
+fn section<'a>(root: &'a mut Value, collection: &Collection) -> &'a mut Value {
+    let (above, key) = collection.key().rsplit_once('.').unwrap_or(("", collection.key()));
+    let at = &mut mapping(root, above)["properties"][key];
+    if at.is_null() {
+        *at = match &collection.names {
+            Some(names) => json!({
+                "type": "object",
+                "propertyNames": {"pattern": names.pattern},
+                "additionalProperties": object(),
+            }),
+            None => {
+                json!({"type": "array", "minItems": u8::from(collection.implied), "items": object()})
+            }
+        };
+        at["description"] = json!(collection.help);
+    }
+    &mut at[if collection.names.is_some() { "additionalProperties" } else { "items" }]
+}
+
 fn value(setting: &Setting) -> Value {
     let mut schema = match setting.kind {
         Kind::Text | Kind::Secret => json!({"type": "string"}),
@@ -121,7 +150,7 @@ fn value(setting: &Setting) -> Value {
         Kind::Count(min, max) => json!({"type": "integer", "minimum": min, "maximum": max}),
         Kind::Choice(words) => json!({"enum": words}),
         Kind::List => {
-            let least = u8::from(setting.default.is_some());
+            let least = u8::from(setting.default.is_some() || setting.required);
             json!({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": least}]})
         }
     };

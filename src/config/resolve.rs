@@ -2,196 +2,172 @@
 //!
 //! Precedence: flag, variable, file, the other tools' variable, default.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::iter;
 
 use super::{
     Problem, Sources,
-    settings::{Kind, SETTINGS, Setting},
-    tree::{Node, Place, Value},
+    section::{Section, Sections},
+    settings::{self, COLLECTIONS, Collection, Kind, Setting},
+    tree::{Key, Node, Place, Value},
+    typed::{Checked, Typed, expected, typed},
 };
 
-/// A checked value and where it was written.
-#[derive(Debug)]
-pub struct Checked {
-    /// Where it was written.
-    pub place: Place,
-    /// The value, of its setting's type.
-    pub value: Typed,
-}
-
-/// A value of its setting's type.
-#[derive(Clone)]
-pub enum Typed {
-    /// Text, secret and choice.
-    Text(String),
-    /// Bool.
-    Bool(bool),
-    /// Count.
-    Count(i64),
-    /// Duration.
-    Duration(Duration),
-    /// List: items with their places.
-    List(Vec<(Place, String)>),
-}
-
-impl std::fmt::Debug for Typed {
-    /// It may be a secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("…")
-    }
-}
-
-/// The settings of one place in the file: the globals, or one server.
-#[derive(Debug, Default)]
-pub struct Section {
-    /// What comes before the keys in messages, as `redis[0].`.
-    pub prefix: String,
-    /// Where the section stands.
-    pub place: Option<Place>,
-    values: BTreeMap<&'static str, Checked>,
-}
-
-impl Section {
-    /// The value of a setting, where one was given or is the default.
-    #[must_use]
-    pub fn get(&self, path: &str) -> Option<&Checked> {
-        debug_assert!(SETTINGS.iter().any(|setting| setting.path == path), "{path} is no setting");
-        self.values.get(path)
-    }
-
-    /// A problem with the value of a setting.
-    #[must_use]
-    pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
-        let place = self.get(path).map_or(Place::Default, |checked| checked.place.clone());
-        self.problem_at(place, path, message)
-    }
-
-    /// A problem with a part of the value of a setting.
-    #[must_use]
-    pub fn problem_at(&self, place: Place, path: &str, message: impl Into<String>) -> Problem {
-        let key = path.strip_prefix(SERVER).unwrap_or(path);
-        Problem { place, path: format!("{}{key}", self.prefix), message: message.into() }
-    }
-}
-
-/// What settings of a server begin with in the table.
-const SERVER: &str = "redis[].";
-
-/// Brings everything that was written together. The second result is one section for each server.
-pub fn resolve(
-    sources: &Sources,
-    file: Option<&Node>,
-    problems: &mut Vec<Problem>,
-) -> (Section, Vec<Section>) {
+/// Brings everything that was written together.
+pub fn resolve(sources: &Sources, file: Option<&Node>, problems: &mut Vec<Problem>) -> Sections {
     let mut globals = Section::default();
-    let mut servers = Vec::new();
     if let Some(file) = file {
-        for (key, place, node) in entries(file, "", problems) {
-            if key == "redis" {
-                servers = server_list(node, problems);
-            } else {
-                read(&mut globals, key, place, node, problems);
-            }
+        for (key, node) in entries(file, "", "keys and values", problems) {
+            read(&mut globals, &key.text, &key.place, node, problems);
         }
     }
-    let listed = !servers.is_empty();
-    if !listed {
-        servers.push(Section { prefix: "redis.".into(), ..Section::default() });
+    let mut listed = Vec::new();
+    for collection in COLLECTIONS {
+        let written = file.and_then(|file| file.at(collection.key()));
+        let sections = written.map(|node| sections_of(collection, node, problems)).unwrap_or_default();
+        if sections.is_empty() && collection.implied {
+            listed.push(Section::new(collection, collection.key().to_owned(), None));
+        }
+        listed.extend(sections);
     }
-    for setting in SETTINGS {
-        let of_server = setting.path.starts_with(SERVER);
+    for setting in settings::all() {
+        let collection = setting.collection();
+        let mut sections: Vec<_> = iter::once(&mut globals)
+            .chain(&mut listed)
+            .filter(|section| section.collection == collection)
+            .collect();
+        let is_listed = sections.iter().any(|section| section.place.is_some());
         let mut given = sources.given(setting);
-        if let Some(node) = given.take_if(|_| of_server && listed) {
+        if is_listed && let Some(node) = given.take() {
+            let path = collection.map_or("", Collection::key);
             let message =
-                "cannot be combined with the redis list of the configuration file: set it there".to_owned();
-            problems.push(Problem { place: node.place, path: setting.path.replace("[]", ""), message });
+                format!("cannot be combined with the {path} list of the configuration file: set it there");
+            problems.push(Problem { place: node.place, path: format!("{path}.{}", setting.key()), message });
         }
-        let fallback = if listed { None } else { sources.fallback(setting) };
+        let fallback = if is_listed { None } else { sources.fallback(setting) };
         let default =
             setting.default.map(|text| Node { place: Place::Default, value: Value::Raw(text.into()) });
-        let sections = if of_server { &mut servers[..] } else { std::slice::from_mut(&mut globals) };
-        for section in sections {
+        for section in &mut sections {
             if let Some(node) = &given {
                 insert(section, setting, node, problems);
             }
             for node in fallback.iter().chain(&default) {
-                if !section.values.contains_key(setting.path) {
+                if section.get(setting.path).is_none() {
                     insert(section, setting, node, problems);
                 }
             }
+            if setting.required && section.lacks(setting) {
+                let place = section.place.clone().unwrap_or(Place::Default);
+                let message =
+                    format!("is missing: add it, as \"{}: {}\"", setting.key(), setting.written_example());
+                problems.push(section.problem_at(place, setting.path, message));
+            }
         }
     }
-    (globals, servers)
+    Sections { globals, listed }
 }
 
-fn server_list(node: &Node, problems: &mut Vec<Problem>) -> Vec<Section> {
+/// The sections of a list or mapping.
+fn sections_of(collection: &'static Collection, node: &Node, problems: &mut Vec<Problem>) -> Vec<Section> {
+    let path = collection.key();
+    let mut sections = Vec::new();
+    if let Some(names) = &collection.names {
+        let shape = format!("a mapping from names to {}s", collection.item);
+        for (name, node) in entries(node, path, &shape, problems) {
+            // A name may hold anything; a message has one line.
+            let shown = format!("{path}.{}", name.text.escape_debug());
+            let wrong = match (name.is_string, names.fits(&name.text)) {
+                (true, true) => None,
+                (true, false) => Some(format!("expected {}, found {:?}", names.words, name.text)),
+                (false, _) => Some("the name is no string: put it in quotes".to_owned()),
+            };
+            problems.extend(wrong.map(|message| Problem {
+                place: name.place.clone(),
+                path: shown.clone(),
+                message,
+            }));
+            let mut section = Section::new(collection, shown, Some(name.place.clone()));
+            section.name.clone_from(&name.text);
+            read_all(&mut section, collection, node, problems);
+            sections.push(section);
+        }
+        return sections;
+    }
     let Value::List(items) = &node.value else {
-        problems.push(wrong_type(&node.place, "redis", "a list of servers", &node.value));
-        return Vec::new();
+        let shape = format!("a list of {}s", collection.item);
+        problems.push(wrong_type(&node.place, path, &shape, &node.value));
+        return sections;
     };
-    if items.is_empty() {
-        let message = "the list is empty: name at least one server, or leave redis out".to_owned();
-        problems.push(Problem { place: node.place.clone(), path: "redis".into(), message });
+    if items.is_empty() && collection.implied {
+        let message =
+            format!("the list is empty: name at least one {}, or leave {path} out", collection.item);
+        problems.push(Problem { place: node.place.clone(), path: path.to_owned(), message });
     }
-    let mut servers = Vec::new();
     for (index, item) in items.iter().enumerate() {
-        let prefix = format!("redis[{index}].");
-        let mut section =
-            Section { prefix: prefix.clone(), place: Some(item.place.clone()), values: BTreeMap::new() };
-        for (key, place, node) in entries(item, prefix.trim_end_matches('.'), problems) {
-            read(&mut section, &format!("{SERVER}{key}"), place, node, problems);
-        }
-        servers.push(section);
+        let mut section = Section::new(collection, format!("{path}[{index}]"), Some(item.place.clone()));
+        read_all(&mut section, collection, item, problems);
+        sections.push(section);
     }
-    servers
+    sections
 }
 
-fn entries<'a>(
-    node: &'a Node,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> impl Iterator<Item = (&'a str, &'a Place, &'a Node)> + use<'a> {
-    let pairs: &[_] = match &node.value {
+/// Reads the keys of a section.
+fn read_all(section: &mut Section, collection: &Collection, node: &Node, problems: &mut Vec<Problem>) {
+    for (key, node) in entries(node, section.path(), "keys and values", problems) {
+        read(section, &format!("{}.{}", collection.path, key.text), &key.place, node, problems);
+    }
+    if !matches!(node.value, Value::Map(_)) {
+        // What is no section at all is told once: nothing of it is missing besides.
+        section.mark_wrong(|_| true);
+    }
+}
+
+fn entries<'a>(node: &'a Node, path: &str, shape: &str, problems: &mut Vec<Problem>) -> &'a [(Key, Node)] {
+    match &node.value {
         Value::Map(pairs) => pairs,
         other => {
-            problems.push(wrong_type(&node.place, path, "keys and values", other));
+            problems.push(wrong_type(&node.place, path, shape, other));
             &[]
         }
-    };
-    pairs.iter().map(|(key, place, node)| (key.as_str(), place, node))
+    }
 }
 
 /// Reads one key: a setting, or a mapping of settings.
 fn read(section: &mut Section, path: &str, place: &Place, node: &Node, problems: &mut Vec<Problem>) {
-    if let Some(setting) = SETTINGS.iter().find(|setting| setting.path == path) {
+    if let Some(setting) = settings::all().find(|setting| setting.path == path) {
         insert(section, setting, node, problems);
-    } else if SETTINGS.iter().any(|setting| setting.path.starts_with(&format!("{path}."))) {
-        let shown = path.strip_prefix(SERVER).unwrap_or(path);
-        for (key, place, node) in entries(node, &format!("{}{shown}", section.prefix), problems) {
-            read(section, &format!("{path}.{key}"), place, node, problems);
+    } else if COLLECTIONS.iter().any(|collection| collection.key() == path) {
+        // Its sections are read apart.
+    } else if settings::all().any(|setting| setting.path.starts_with(&format!("{path}."))) {
+        for (key, node) in entries(node, &section.shown(path), "keys and values", problems) {
+            read(section, &format!("{path}.{}", key.text), &key.place, node, problems);
         }
     } else {
-        let message = match nearest(path) {
+        let meant = nearest(section, path);
+        let message = match meant {
             Some(known) => format!("unknown key; did you mean \"{known}\"?"),
             None => "unknown key".to_owned(),
         };
         problems.push(section.problem_at(place.clone(), path, message));
+        // A key that is misspelled is not missing too.
+        section.mark_wrong(|setting| meant == Some(setting.key()));
     }
 }
 
-/// The setting, or mapping of settings, whose name is closest to a misspelled one: at most one letter in three is wrong.
-fn nearest(path: &str) -> Option<&'static str> {
+/// The key of the section whose name is closest to a misspelled one: at most one letter in three is wrong.
+fn nearest(section: &Section, path: &str) -> Option<&'static str> {
+    let path = section.key(path);
     let key = path.rsplit('.').next().unwrap_or(path);
     let most = key.len().div_ceil(3).min(3);
-    let candidates = SETTINGS.iter().flat_map(|setting| {
-        let parent = setting.path.rsplit_once('.').map(|(parent, _)| parent);
-        parent.into_iter().chain([setting.path])
-    });
-    candidates
+    let settings = settings::all().filter(|setting| setting.collection() == section.collection);
+    let collections = COLLECTIONS.iter().filter(|_| section.collection.is_none());
+    let leaves = settings.map(Setting::key).chain(collections.map(Collection::key));
+    // The mappings above them too.
+    leaves
+        .flat_map(|leaf| iter::successors(Some(leaf), |path| Some(path.rsplit_once('.')?.0)))
         .map(|known| (strsim::damerau_levenshtein(known, path), known))
         .filter(|(distance, _)| *distance <= most && *distance < key.len())
         .min()
-        .map(|(_, known)| known.strip_prefix(SERVER).unwrap_or(known))
+        .map(|(_, known)| known)
 }
 
 fn insert(section: &mut Section, setting: &'static Setting, node: &Node, problems: &mut Vec<Problem>) {
@@ -199,16 +175,14 @@ fn insert(section: &mut Section, setting: &'static Setting, node: &Node, problem
         (Kind::List, Value::List(items)) => Some(Typed::List(list(section, setting, node, items, problems))),
         (kind, _) => typed(kind, node),
     };
+    let place = node.place.clone();
     match value {
-        Some(value) => {
-            let place = node.place.clone();
-            section.values.insert(setting.path, Checked { place, value });
+        Some(value) => section.insert(setting, Checked { place, value }),
+        None => {
+            let message = expected(setting.kind, &node.value);
+            problems.push(section.problem_at(place, setting.path, message));
+            section.mark_wrong(|wrong| wrong.path == setting.path);
         }
-        None => problems.push(section.problem_at(
-            node.place.clone(),
-            setting.path,
-            expected(setting.kind, &node.value),
-        )),
     }
 }
 
@@ -220,8 +194,13 @@ fn list(
     items: &[Node],
     problems: &mut Vec<Problem>,
 ) -> Vec<(Place, String)> {
-    if items.is_empty() && setting.default.is_some() {
-        let message = "the list is empty: name at least one, or leave it out";
+    let mend = match setting.default {
+        _ if setting.required => Some("name at least one"),
+        Some(_) => Some("name at least one, or leave it out"),
+        None => None,
+    };
+    if let Some(mend) = mend.filter(|_| items.is_empty()) {
+        let message = format!("the list is empty: {mend}");
         problems.push(section.problem_at(node.place.clone(), setting.path, message));
     }
     let mut texts = Vec::new();
@@ -235,62 +214,6 @@ fn list(
         }
     }
     texts
-}
-
-/// What was expected of a setting, and what was found. Never quotes a secret.
-fn expected(kind: Kind, found: &Value) -> String {
-    let expected = match kind {
-        Kind::Text | Kind::Secret => "a string".to_owned(),
-        Kind::Bool => "true or false".to_owned(),
-        Kind::Count(min, max) => format!("a whole number from {min} to {max}"),
-        Kind::Duration(min, max) => {
-            let text = humantime::format_duration;
-            format!("a duration from {} to {}, as 500ms, 5s or 1m", text(min), text(max))
-        }
-        Kind::Choice(words) => format!("one of {}", words.join(", ")),
-        Kind::List => "a list of strings".to_owned(),
-    };
-    let mend = if matches!(found, Value::Int(_) | Value::Bool(_) | Value::Float)
-        && matches!(kind, Kind::Text | Kind::Secret | Kind::List)
-    {
-        " (put it in quotes)"
-    } else {
-        ""
-    };
-    let found = match (found, kind) {
-        (_, Kind::Secret) => found.type_name().to_owned(),
-        (Value::Text(text) | Value::Raw(text), _) => format!("{text:?}"),
-        (Value::Int(number), _) => number.to_string(),
-        (other, _) => other.type_name().to_owned(),
-    };
-    format!("expected {expected}, found {found}{mend}")
-}
-
-fn typed(kind: Kind, node: &Node) -> Option<Typed> {
-    match (kind, &node.value) {
-        (Kind::Text | Kind::Secret, Value::Text(text) | Value::Raw(text)) => Some(Typed::Text(text.clone())),
-        (Kind::Choice(words), Value::Text(text) | Value::Raw(text)) => {
-            words.contains(&text.as_str()).then(|| Typed::Text(text.clone()))
-        }
-        (Kind::Bool, Value::Bool(value)) => Some(Typed::Bool(*value)),
-        (Kind::Bool, Value::Raw(text)) => text.parse().ok().map(Typed::Bool),
-        (Kind::Count(min, max), Value::Int(value)) => {
-            (min..=max).contains(value).then_some(Typed::Count(*value))
-        }
-        (Kind::Count(min, max), Value::Raw(text)) => {
-            text.parse().ok().filter(|value| (min..=max).contains(value)).map(Typed::Count)
-        }
-        (Kind::Duration(min, max), Value::Text(text) | Value::Raw(text)) => humantime::parse_duration(text)
-            .ok()
-            .filter(|value| (min..=max).contains(value))
-            .map(Typed::Duration),
-        (Kind::List, Value::Raw(text)) => {
-            let items = text.split(',').map(|item| (node.place.clone(), item.trim().to_owned()));
-            Some(Typed::List(items.collect()))
-        }
-        (Kind::List, Value::Text(text)) => Some(Typed::List(vec![(node.place.clone(), text.clone())])),
-        _ => None,
-    }
 }
 
 fn wrong_type(place: &Place, path: &str, expected: &str, found: &Value) -> Problem {

@@ -154,7 +154,7 @@ fn anchors_may_be_used() {
 #[test]
 fn every_setting_of_the_table_is_read() {
     let of_code = concat!(include_str!("validate.rs"), include_str!("mod.rs"));
-    for setting in settings::SETTINGS {
+    for setting in settings::all() {
         assert!(of_code.contains(&format!("\"{}\"", setting.path)), "{} is read nowhere", setting.path);
     }
 }

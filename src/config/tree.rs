@@ -54,8 +54,30 @@ pub enum Value {
     Raw(String),
     /// A list.
     List(Vec<Node>),
-    /// Keys with their places, and values.
-    Map(Vec<(String, Place, Node)>),
+    /// Keys and values.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key of a mapping and its place.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Where it was written.
+    pub place: Place,
+    /// Its text; of a number, how it would be written plainly.
+    pub text: String,
+    /// Whether it is a string: `1` is not, `"1"` is.
+    pub is_string: bool,
+}
+
+impl Node {
+    /// What stands at a path of keys joined by dots.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Option<&Node> {
+        let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
+        let Value::Map(pairs) = &self.value else { return None };
+        let (_, node) = pairs.iter().find(|(name, _)| name.text == key)?;
+        rest.map_or(Some(node), |rest| node.at(rest))
+    }
 }
 
 impl fmt::Debug for Value {
@@ -112,12 +134,9 @@ fn node(yaml: &MarkedYaml<'_>, file: &str) -> Node {
         YamlData::Value(Scalar::String(text)) => Value::Text(text.to_string()),
         YamlData::Representation(text, ..) => Value::Text(text.to_string()),
         YamlData::Sequence(items) => Value::List(items.iter().map(|item| node(item, file)).collect()),
-        YamlData::Mapping(pairs) => Value::Map(
-            pairs
-                .iter()
-                .map(|(key, value)| (key_text(key), place_of(key, file), node(value, file)))
-                .collect(),
-        ),
+        YamlData::Mapping(pairs) => {
+            Value::Map(pairs.iter().map(|(name, value)| (key(name, file), node(value, file))).collect())
+        }
         YamlData::Tagged(_, inner) => return node(inner, file),
         YamlData::Value(Scalar::Null) | YamlData::Alias(_) | YamlData::BadValue => Value::Null,
     };
@@ -125,11 +144,12 @@ fn node(yaml: &MarkedYaml<'_>, file: &str) -> Node {
 }
 
 /// A key that is not a string is no setting: shown in the message as far as it can be.
-fn key_text(key: &MarkedYaml<'_>) -> String {
-    match &key.data {
-        YamlData::Value(Scalar::String(text)) => text.to_string(),
-        YamlData::Value(Scalar::Integer(value)) => value.to_string(),
-        YamlData::Value(Scalar::Boolean(value)) => value.to_string(),
-        _ => "?".to_owned(),
-    }
+fn key(yaml: &MarkedYaml<'_>, file: &str) -> Key {
+    let (text, is_string) = match &yaml.data {
+        YamlData::Value(Scalar::String(text)) => (text.to_string(), true),
+        YamlData::Value(Scalar::Integer(value)) => (value.to_string(), false),
+        YamlData::Value(Scalar::Boolean(value)) => (value.to_string(), false),
+        _ => ("?".to_owned(), false),
+    };
+    Key { place: place_of(yaml, file), text, is_string }
 }

@@ -2,15 +2,16 @@
 //!
 //! A value that is wrong leaves a problem behind and something harmless in its place, so that the rest is checked too.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use url::Url;
 
 use super::{
     Address, Budget, Config, ExpectedGroup, Filter, ListenAddress, Log, Password, Problem, Protocol,
     RedisServer,
-    resolve::{Section, Typed},
+    section::{Section, Sections},
     tree::Place,
+    typed::Typed,
 };
 use crate::model::{
     lag::{BoundedPolicy, MissingGroupPolicy, Policy},
@@ -21,7 +22,8 @@ use crate::model::{
 /// Paths of the web port that have a meaning of their own.
 const TAKEN_PATHS: &[&str] = &["/", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/livez"];
 
-pub(super) fn config(globals: &Section, servers: &[Section], problems: &mut Vec<Problem>) -> Config {
+pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config {
+    let (globals, servers) = (&sections.globals, sections.of("redis[]"));
     let poll_interval = globals.duration("poll.interval");
     let telemetry_path = globals.text("web.telemetry_path").unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
@@ -70,7 +72,7 @@ pub(super) fn config(globals: &Section, servers: &[Section], problems: &mut Vec<
     let is_wrong = |path: &str| problems.iter().any(|problem| problem.path == path);
     let is_sound = |section: &Section| {
         let prefix = &section.prefix;
-        !is_wrong(prefix.trim_end_matches('.'))
+        !is_wrong(section.path())
             && !is_wrong(&format!("{prefix}name"))
             && (section.get("redis[].name").is_some() || !is_wrong(&format!("{prefix}url")))
     };
@@ -279,53 +281,4 @@ fn expected_group(text: &str) -> Result<ExpectedGroup, String> {
 
 fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text).map_err(|error| format!("the name or glob {text:?} {error}"))
-}
-
-impl Section {
-    fn text(&self, path: &str) -> Option<String> {
-        match &self.get(path)?.value {
-            Typed::Text(text) => Some(text.clone()),
-            _ => None,
-        }
-    }
-
-    /// 0 only where a problem with the value was found already.
-    fn count(&self, path: &str) -> i64 {
-        match self.get(path).map(|checked| &checked.value) {
-            Some(Typed::Count(count)) => *count,
-            _ => 0,
-        }
-    }
-
-    /// A count that cannot be negative.
-    fn size(&self, path: &str) -> u64 {
-        u64::try_from(self.count(path)).unwrap_or(0)
-    }
-
-    /// 0 only where a problem with the value was found already.
-    fn duration(&self, path: &str) -> Duration {
-        match self.get(path).map(|checked| &checked.value) {
-            Some(Typed::Duration(duration)) => *duration,
-            _ => Duration::ZERO,
-        }
-    }
-
-    fn list<T>(
-        &self,
-        path: &str,
-        problems: &mut Vec<Problem>,
-        read: impl Fn(&str) -> Result<T, String>,
-    ) -> Vec<T> {
-        let Some(Typed::List(items)) = self.get(path).map(|checked| &checked.value) else {
-            return Vec::new();
-        };
-        let mut list = Vec::new();
-        for (place, item) in items {
-            match read(item) {
-                Ok(item) => list.push(item),
-                Err(message) => problems.push(self.problem_at(place.clone(), path, message)),
-            }
-        }
-        list
-    }
 }

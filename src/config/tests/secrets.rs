@@ -27,13 +27,13 @@ fn no_debug_output_shows_a_password() {
         assert_eq!(password(&server).as_deref(), Some(SECRET));
         let file = written.sources.file.as_deref();
         let node = file.map(|file| read_file(file).unwrap());
-        let (globals, sections) = resolve::resolve(&written.sources, node.as_ref(), &mut vec![]);
+        let sections = resolve::resolve(&written.sources, node.as_ref(), &mut vec![]);
         for shown in [
             format!("{config:?} {config:#?}"),
             format!("{server:?} {:?}", server.password),
             format!("{:?} {:#?}", written.sources, written.sources),
             format!("{node:?} {:?}", node.as_ref().map(|node| &node.value)),
-            format!("{globals:?} {sections:?}"),
+            format!("{sections:?} {sections:#?}"),
         ] {
             assert!(!shown.contains(SECRET), "{shown}");
             assert!(shown.len() > 4);

@@ -58,7 +58,7 @@ fn to_json(node: &Node) -> Value {
         tree::Value::Text(text) | tree::Value::Raw(text) => json!(text),
         tree::Value::List(items) => items.iter().map(to_json).collect(),
         tree::Value::Map(pairs) => {
-            Value::Object(pairs.iter().map(|(key, _, value)| (key.clone(), to_json(value))).collect())
+            Value::Object(pairs.iter().map(|(key, value)| (key.text.clone(), to_json(value))).collect())
         }
     }
 }

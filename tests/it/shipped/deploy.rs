@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use clap::Command;
-use streamgauge::{cli, config::settings::SETTINGS};
+use streamgauge::{cli, config::settings};
 
 use super::{alerts::expression, list, must_pass, path, read, text, verdict, yaml};
 use crate::support::tool::{is_installed, needs};
@@ -34,7 +34,7 @@ fn flags_of(command: &Command) -> Vec<String> {
 /// Flags and variables in a text that the program does not have.
 fn unknown_names(document: &str) -> Vec<String> {
     let known = flags_of(&cli::command());
-    let mut variables: Vec<_> = SETTINGS.iter().map(|setting| setting.variable()).collect();
+    let mut variables: Vec<_> = settings::all().filter_map(|setting| setting.variable()).collect();
     variables.push("STREAMGAUGE_CONFIG_FILE".into());
     let mut found = Vec::new();
     // A piece of code is a line of its own here.
@@ -90,7 +90,7 @@ fn the_job_is_the_one_of_the_alert() {
     let selector = format!("{{job=\"{}\"}}", text(job, "job_name"));
     assert_eq!(expression("StreamgaugeDown").matches(&selector).count(), 2, "{selector}");
     assert_eq!(list(&config, "rule_files"), ["../../alerts/streamgauge.yml"]);
-    let port = SETTINGS.iter().find(|setting| setting.path == "web.listen_address").unwrap().default.unwrap();
+    let port = settings::all().find(|setting| setting.path == "web.listen_address").unwrap().default.unwrap();
     assert_eq!(job["static_configs"][0]["targets"][0], format!("localhost{port}"));
 }
 

@@ -1,0 +1,226 @@
+//! The rows of all that is measured and served: polls, lags, the web port, the log, the Redis servers.
+
+use std::time::Duration;
+
+use super::{BLANK, Kind, Setting};
+
+const fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The rows, in the order in which they are shown.
+pub static ROWS: &[Setting] = &[
+    Setting {
+        path: "poll.interval",
+        kind: Kind::Duration(millis(100), HOUR),
+        default: Some("5s"),
+        flag: Some("poll.interval"),
+        example: "5s",
+        help: "Time between two polls of a Redis server. Every reader gets the result of the latest poll, so more readers do not mean more work for Redis.",
+        ..BLANK
+    },
+    Setting {
+        path: "poll.stale_after",
+        kind: Kind::Count(1, 1000),
+        default: Some("3"),
+        flag: Some("poll.stale-after"),
+        example: "3",
+        help: "Number of poll intervals after which a measurement is stale. A stale one is not shown: redis_up is 0 and the server has no other redis_ series.",
+        ..BLANK
+    },
+    Setting {
+        path: "lag.bounded",
+        kind: Kind::Choice(&["estimate", "lower", "upper", "absent"]),
+        default: Some("estimate"),
+        flag: Some("lag.bounded"),
+        example: "upper",
+        help: "What to publish as the lag where it is only known to lie between two bounds: the best estimate, the lower or the upper bound, or nothing. The bounds themselves are always published.",
+        ..BLANK
+    },
+    Setting {
+        path: "lag.missing_group",
+        kind: Kind::Choice(&["length", "zero", "absent"]),
+        default: Some("length"),
+        flag: Some("lag.missing-group"),
+        example: "zero",
+        help: "What to publish as the lag of an expected group that does not exist while its stream does: the length of the stream (right for a group that will be created at 0), zero (at $), or nothing.",
+        ..BLANK
+    },
+    Setting {
+        path: "lag.entries_per_group",
+        kind: Kind::Count(0, 1_000_000),
+        default: Some("100"),
+        flag: Some("lag.entries-per-group"),
+        example: "100",
+        help: "Most entries to read in one poll in order to count the lag of one group. With 0 nothing is counted, and more lags are bounded.",
+        ..BLANK
+    },
+    Setting {
+        path: "lag.bytes_per_group",
+        kind: Kind::Count(0, 1 << 30),
+        default: Some("1048576"),
+        flag: Some("lag.bytes-per-group"),
+        example: "1048576",
+        help: "Most bytes to read in one poll in order to count the lag of one group, by the average size of the stream's entries.",
+        ..BLANK
+    },
+    Setting {
+        path: "lag.entries_per_poll",
+        kind: Kind::Count(0, 100_000_000),
+        default: Some("20000"),
+        flag: Some("lag.entries-per-poll"),
+        example: "20000",
+        help: "Most entries to read from one server in one poll in order to count lags. Groups that do not get their turn get it at the next poll.",
+        ..BLANK
+    },
+    Setting {
+        path: "lag.bytes_per_poll",
+        kind: Kind::Count(0, 1 << 40),
+        default: Some("16777216"),
+        flag: Some("lag.bytes-per-poll"),
+        example: "16777216",
+        help: "Most bytes to read from one server in one poll in order to count lags, by the average size of each stream's entries.",
+        ..BLANK
+    },
+    Setting {
+        path: "web.listen_address",
+        kind: Kind::List,
+        default: Some(":9121"),
+        flag: Some("web.listen-address"),
+        example: ":9121",
+        help: "Addresses to serve on, as host:port; without a host on all of them.",
+        ..BLANK
+    },
+    Setting {
+        path: "web.telemetry_path",
+        kind: Kind::Text,
+        default: Some("/metrics"),
+        flag: Some("web.telemetry-path"),
+        example: "/metrics",
+        help: "Path under which the metrics are served.",
+        ..BLANK
+    },
+    Setting {
+        path: "log.level",
+        kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        default: Some("info"),
+        flag: Some("log.level"),
+        example: "info",
+        help: "Least severe log messages to write.",
+        ..BLANK
+    },
+    Setting {
+        path: "log.format",
+        kind: Kind::Choice(&["text", "json"]),
+        default: Some("text"),
+        flag: Some("log.format"),
+        example: "json",
+        help: "Format of the log, which goes to standard error: text for people, or one JSON object a line.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].name",
+        kind: Kind::Text,
+        flag: Some("redis.name"),
+        example: "main",
+        help: "Name of the server, unique: the redis label of its series. Without it, host:port.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].url",
+        kind: Kind::Text,
+        default: Some("redis://127.0.0.1:6379"),
+        flag: Some("redis.url"),
+        fallback: Some("REDIS_ADDR"),
+        example: "redis://redis.shop.svc:6379/0",
+        help: "Where the server is: redis://[username[:password]@]host[:port][/database][?protocol=resp3], or host:port. On the command line, where every process can read it, it must not hold a password.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].username",
+        kind: Kind::Text,
+        flag: Some("redis.username"),
+        fallback: Some("REDIS_USER"),
+        example: "streamgauge",
+        help: "ACL user to log in as.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].password",
+        kind: Kind::Secret,
+        fallback: Some("REDIS_PASSWORD"),
+        example: "",
+        help: "Password to log in with. Never shown. Not a flag, since every process can read the command line.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].password_file",
+        kind: Kind::Text,
+        flag: Some("redis.password-file"),
+        example: "/run/secrets/redis-password",
+        help: "File that holds the password, in place of password; read anew for every connection. A newline at its end does not count.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].database",
+        kind: Kind::Count(0, 65535),
+        flag: Some("redis.database"),
+        example: "0",
+        help: "Number of the database, 0 where neither this nor the URL says otherwise.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].timeout",
+        kind: Kind::Duration(millis(10), HOUR),
+        default: Some("5s"),
+        flag: Some("redis.timeout"),
+        example: "5s",
+        help: "Longest time to wait for a connection, and for the replies to one pipeline.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].streams",
+        kind: Kind::List,
+        default: Some("*"),
+        flag: Some("streams"),
+        example: "orders",
+        help: "Streams to measure: names and globs (*, ?, [a-z], \\ before a character that stands for itself). Only globs need SCAN. A stream that is named and does not exist is shown as such.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].groups.include",
+        kind: Kind::List,
+        default: Some("*"),
+        flag: Some("groups.include"),
+        example: "*",
+        help: "Groups to measure: names and globs.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].groups.exclude",
+        kind: Kind::List,
+        flag: Some("groups.exclude"),
+        example: "tmp-*",
+        help: "Groups to leave out of those included: names and globs.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].groups.expect",
+        kind: Kind::List,
+        flag: Some("groups.expect"),
+        example: "orders=processing_group",
+        help: "Groups that should exist, as stream=group (write \\= for an equals sign in a name). As long as one does not exist it is shown as such, with a lag by lag.missing_group; without its stream, with a lag of 0.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].consumers",
+        kind: Kind::Bool,
+        default: Some("true"),
+        flag: Some("consumers"),
+        example: "true",
+        help: "Whether to measure each consumer. Without, XINFO CONSUMERS is not sent and there are no consumer series.",
+        ..BLANK
+    },
+];

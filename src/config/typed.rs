@@ -1,0 +1,96 @@
+//! From one written value to a value of its setting's type, or to what was expected of it.
+
+use std::time::Duration;
+
+use super::{
+    settings::Kind,
+    tree::{Node, Place, Value},
+};
+
+/// A checked value and where it was written.
+#[derive(Debug)]
+pub struct Checked {
+    /// Where it was written.
+    pub place: Place,
+    /// The value, of its setting's type.
+    pub value: Typed,
+}
+
+/// A value of its setting's type.
+#[derive(Clone)]
+pub enum Typed {
+    /// Text, secret and choice.
+    Text(String),
+    /// Bool.
+    Bool(bool),
+    /// Count.
+    Count(i64),
+    /// Duration.
+    Duration(Duration),
+    /// List: items with their places.
+    List(Vec<(Place, String)>),
+}
+
+impl std::fmt::Debug for Typed {
+    /// It may be a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// What was expected of a setting, and what was found. Never quotes a secret.
+pub fn expected(kind: Kind, found: &Value) -> String {
+    let expected = match kind {
+        Kind::Text | Kind::Secret => "a string".to_owned(),
+        Kind::Bool => "true or false".to_owned(),
+        Kind::Count(min, max) => format!("a whole number from {min} to {max}"),
+        Kind::Duration(min, max) => {
+            let text = humantime::format_duration;
+            format!("a duration from {} to {}, as 500ms, 5s or 1m", text(min), text(max))
+        }
+        Kind::Choice(words) => format!("one of {}", words.join(", ")),
+        Kind::List => "a list of strings".to_owned(),
+    };
+    let mend = if matches!(found, Value::Int(_) | Value::Bool(_) | Value::Float)
+        && matches!(kind, Kind::Text | Kind::Secret | Kind::List)
+    {
+        " (put it in quotes)"
+    } else {
+        ""
+    };
+    let found = match (found, kind) {
+        (_, Kind::Secret) => found.type_name().to_owned(),
+        (Value::Text(text) | Value::Raw(text), _) => format!("{text:?}"),
+        (Value::Int(number), _) => number.to_string(),
+        (other, _) => other.type_name().to_owned(),
+    };
+    format!("expected {expected}, found {found}{mend}")
+}
+
+/// A written value as one of a setting of this kind; `None` where it is none.
+pub fn typed(kind: Kind, node: &Node) -> Option<Typed> {
+    match (kind, &node.value) {
+        (Kind::Text | Kind::Secret, Value::Text(text) | Value::Raw(text)) => Some(Typed::Text(text.clone())),
+        (Kind::Choice(words), Value::Text(text) | Value::Raw(text)) => {
+            words.contains(&text.as_str()).then(|| Typed::Text(text.clone()))
+        }
+        (Kind::Bool, Value::Bool(value)) => Some(Typed::Bool(*value)),
+        (Kind::Bool, Value::Raw(text)) => text.parse().ok().map(Typed::Bool),
+        (Kind::Count(min, max), Value::Int(value)) => {
+            (min..=max).contains(value).then_some(Typed::Count(*value))
+        }
+        (Kind::Count(min, max), Value::Raw(text)) => {
+            text.parse().ok().filter(|value| (min..=max).contains(value)).map(Typed::Count)
+        }
+        (Kind::Duration(min, max), Value::Text(text) | Value::Raw(text)) => humantime::parse_duration(text)
+            .ok()
+            .filter(|value| (min..=max).contains(value))
+            .map(Typed::Duration),
+        (Kind::List, Value::Raw(text)) => {
+            let items = text.split(',').map(|item| (node.place.clone(), item.trim().to_owned()));
+            Some(Typed::List(items.collect()))
+        }
+        (Kind::List, Value::Text(text)) => Some(Typed::List(vec![(node.place.clone(), text.clone())])),
+        _ => None,
+    }
+}
