@@ -173,6 +173,7 @@ fn arg(setting: &'static Setting) -> Option<Arg> {
         Kind::Count(..) => arg.value_name("N"),
         Kind::Duration(..) => arg.value_name("DURATION"),
         Kind::List => arg.value_name("LIST"),
+        Kind::File => arg.value_name("FILE"),
         Kind::Text | Kind::Secret => arg.value_name("TEXT"),
     })
 }

@@ -70,6 +70,7 @@ fn kind(setting: &Setting) -> String {
     match setting.kind {
         Kind::Text => "string".into(),
         Kind::Secret => "string, secret".into(),
+        Kind::File => "path of a file".into(),
         Kind::Bool => "`true` or `false`".into(),
         Kind::Count(min, max) => format!("whole number, {min} to {max}"),
         Kind::Duration(min, max) => {
@@ -144,7 +145,7 @@ fn section<'a>(root: &'a mut Value, collection: &Collection) -> &'a mut Value {
 
 fn value(setting: &Setting) -> Value {
     let mut schema = match setting.kind {
-        Kind::Text | Kind::Secret => json!({"type": "string"}),
+        Kind::Text | Kind::Secret | Kind::File => json!({"type": "string"}),
         Kind::Duration(..) => json!({"type": "string", "pattern": "^[0-9]"}),
         Kind::Bool => json!({"type": "boolean"}),
         Kind::Count(min, max) => json!({"type": "integer", "minimum": min, "maximum": max}),

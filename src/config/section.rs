@@ -123,7 +123,7 @@ impl Section {
 
 /// How `validate` reads it.
 impl Section {
-    /// A text, secret or choice.
+    /// A text, secret, file or choice.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<String> {
         match &self.get(path)?.value {

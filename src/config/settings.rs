@@ -48,6 +48,8 @@ pub enum Kind {
     Text,
     /// A string that is never shown.
     Secret,
+    /// The path of a file.
+    File,
     /// True or false.
     Bool,
     /// A whole number between two bounds, both included.
@@ -184,6 +186,7 @@ mod tests {
                 setting.fallback.is_none() || setting.variable().is_some(),
                 "{path}: a fallback needs a variable"
             );
+            assert!(setting.kind != Kind::File || setting.example.starts_with('/'), "{path}: example");
             let in_collection = setting.collection().is_some();
             assert_eq!(path.contains(['[', '{']), in_collection, "{path} lies in no row of COLLECTIONS");
             if setting.required {

@@ -19,7 +19,7 @@ pub struct Checked {
 /// A value of its setting's type.
 #[derive(Clone)]
 pub enum Typed {
-    /// Text, secret and choice.
+    /// Text, secret, file and choice.
     Text(String),
     /// Bool.
     Bool(bool),
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Typed {
 /// What was expected of a setting, and what was found. Never quotes a secret.
 pub fn expected(kind: Kind, found: &Value) -> String {
     let expected = match kind {
-        Kind::Text | Kind::Secret => "a string".to_owned(),
+        Kind::Text | Kind::Secret | Kind::File => "a string".to_owned(),
         Kind::Bool => "true or false".to_owned(),
         Kind::Count(min, max) => format!("a whole number from {min} to {max}"),
         Kind::Duration(min, max) => {
@@ -52,7 +52,7 @@ pub fn expected(kind: Kind, found: &Value) -> String {
         Kind::List => "a list of strings".to_owned(),
     };
     let mend = if matches!(found, Value::Int(_) | Value::Bool(_) | Value::Float)
-        && matches!(kind, Kind::Text | Kind::Secret | Kind::List)
+        && matches!(kind, Kind::Text | Kind::Secret | Kind::File | Kind::List)
     {
         " (put it in quotes)"
     } else {
@@ -70,7 +70,9 @@ pub fn expected(kind: Kind, found: &Value) -> String {
 /// A written value as one of a setting of this kind; `None` where it is none.
 pub fn typed(kind: Kind, node: &Node) -> Option<Typed> {
     match (kind, &node.value) {
-        (Kind::Text | Kind::Secret, Value::Text(text) | Value::Raw(text)) => Some(Typed::Text(text.clone())),
+        (Kind::Text | Kind::Secret | Kind::File, Value::Text(text) | Value::Raw(text)) => {
+            Some(Typed::Text(text.clone()))
+        }
         (Kind::Choice(words), Value::Text(text) | Value::Raw(text)) => {
             words.contains(&text.as_str()).then(|| Typed::Text(text.clone()))
         }

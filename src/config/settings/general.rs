@@ -157,7 +157,7 @@ pub static ROWS: &[Setting] = &[
     },
     Setting {
         path: "redis[].password_file",
-        kind: Kind::Text,
+        kind: Kind::File,
         flag: Some("redis.password-file"),
         example: "/run/secrets/redis-password",
         help: "File that holds the password, in place of password; read anew for every connection. A newline at its end does not count.",

@@ -8,6 +8,8 @@ use streamgauge::{
     config::{self, Sources, reference},
 };
 
+use super::with_files;
+
 /// Compares a file of the repository with what it should be, or rewrites it where that is asked for.
 pub fn check(path: &str, generated: impl FnOnce(&str) -> String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -139,7 +141,7 @@ fn the_examples_of_the_documentation_are_sound() {
     assert!(examples.contains(&reference::example()));
     assert!(examples.len() > 1);
     for example in examples {
-        let example = example.replace("/run/secrets/redis-password", secret.to_str().unwrap());
+        let example = with_files(&example, &secret);
         fs::write(&file, &example).unwrap();
         let sources = Sources { file: Some(file.clone()), ..Sources::default() };
         config::load(&sources).unwrap_or_else(|error| panic!("{error}\n{example}"));
