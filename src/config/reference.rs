@@ -10,7 +10,12 @@ use super::settings::{self, Collection, Kind, Setting};
 #[must_use]
 pub fn markdown() -> String {
     let mut text = String::new();
+    let mut described = None;
     for setting in settings::all() {
+        if let Some(collection) = setting.collection().filter(|collection| described != Some(*collection)) {
+            described = Some(collection);
+            text += &of_collection(collection);
+        }
         let flag = setting.flag.map_or("none".to_owned(), |flag| format!("`--{flag}`"));
         let variable = setting.variable().map_or("none".to_owned(), |name| format!("`{name}`"));
         let fallback = setting.fallback.map(|name| format!(", else `{name}`")).unwrap_or_default();
@@ -29,6 +34,16 @@ pub fn markdown() -> String {
         );
     }
     text
+}
+
+/// What a list or mapping is for, and what its sections are called.
+fn of_collection(collection: &Collection) -> String {
+    let Collection { path, item, help, .. } = collection;
+    let kind = match &collection.names {
+        Some(names) => format!("mapping from names to {item}s; a name has {}", names.words),
+        None => format!("list of {item}s"),
+    };
+    format!("### `{path}`\n\n{help}\n\n- Type: {kind}\n\n")
 }
 
 /// A file with every setting that can stand beside the others.
