@@ -129,7 +129,7 @@ pub fn command() -> Command {
         .arg(config_file());
     let demo = Command::new("demo")
         .about("Start a private redis-server with a sample workload and serve on it")
-        .args(flags(|setting| !setting.path.starts_with("redis[]")));
+        .args(flags(|setting| !["redis[]", "kubernetes."].iter().any(|of| setting.path.starts_with(of))));
     Command::new(env!("CARGO_PKG_NAME"))
         .version(env!("CARGO_PKG_VERSION"))
         .about("Measures Redis Streams consumer groups truthfully")
@@ -174,7 +174,7 @@ fn arg(setting: &'static Setting) -> Option<Arg> {
         Kind::Duration(..) => arg.value_name("DURATION"),
         Kind::List => arg.value_name("LIST"),
         Kind::File => arg.value_name("FILE"),
-        Kind::Text | Kind::Secret => arg.value_name("TEXT"),
+        Kind::Text | Kind::Secret | Kind::Form(_) | Kind::Metric => arg.value_name("TEXT"),
     })
 }
 

@@ -9,14 +9,17 @@ use secrecy::SecretString;
 
 use crate::model::{lag::Policy, name::Name, pattern::Pattern};
 
+mod kubernetes;
 pub mod reference;
 pub mod resolve;
 pub mod section;
 pub mod settings;
+pub mod spelling;
 pub mod tree;
 pub mod typed;
 mod validate;
 
+pub use kubernetes::{Kubernetes, RequestHeader, TlsFiles};
 use settings::Setting;
 use tree::{Node, Place, Value};
 
@@ -39,6 +42,8 @@ pub struct Config {
     pub log: Log,
     /// The Redis servers, at least one, with unique names.
     pub servers: Vec<RedisServer>,
+    /// The Kubernetes metrics adapter; `None` where it is off.
+    pub kubernetes: Option<Kubernetes>,
 }
 
 /// What may be read in one poll in order to count lags.

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::settings::{self, Collection, Kind, Setting};
+use super::{
+    settings::{self, Collection, Kind, Setting},
+    typed::names_for_autoscalers,
+};
 
 /// `docs/configuration.md`'s table.
 #[must_use]
@@ -16,22 +19,25 @@ pub fn markdown() -> String {
             described = Some(collection);
             text += &of_collection(collection);
         }
-        let flag = setting.flag.map_or("none".to_owned(), |flag| format!("`--{flag}`"));
-        let variable = setting.variable().map_or("none".to_owned(), |name| format!("`{name}`"));
-        let fallback = setting.fallback.map(|name| format!(", else `{name}`")).unwrap_or_default();
         let default = match setting.default {
             Some(default) => format!("`{default}`"),
             None if setting.required => "none, it is required".to_owned(),
             None => "none".to_owned(),
         };
         // Writing to a String cannot fail.
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "### `{}`\n\n{}\n\n- Type: {}\n- Default: {default}\n- Flag: {flag}\n- Variable: {variable}{fallback}\n\n",
+            "### `{}`\n\n{}\n\n- Type: {}\n- Default: {default}",
             setting.path,
             setting.help,
             kind(setting),
         );
+        if let Some(variable) = setting.variable() {
+            let flag = setting.flag.map_or("none".to_owned(), |flag| format!("`--{flag}`"));
+            let fallback = setting.fallback.map(|name| format!(", else `{name}`")).unwrap_or_default();
+            let _ = writeln!(text, "- Flag: {flag}\n- Variable: `{variable}`{fallback}");
+        }
+        text.push('\n');
     }
     text
 }
@@ -91,6 +97,8 @@ fn kind(setting: &Setting) -> String {
         Kind::Duration(min, max) => {
             format!("duration, {} to {}", humantime::format_duration(min), humantime::format_duration(max))
         }
+        Kind::Form(form) => format!("string: {}", form.words),
+        Kind::Metric => "name of a metric that autoscalers may read".into(),
         Kind::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::List if setting.flag.is_none() => "list of strings".into(),
         Kind::List => {
@@ -165,6 +173,8 @@ fn value(setting: &Setting) -> Value {
         Kind::Bool => json!({"type": "boolean"}),
         Kind::Count(min, max) => json!({"type": "integer", "minimum": min, "maximum": max}),
         Kind::Choice(words) => json!({"enum": words}),
+        Kind::Form(form) => json!({"type": "string", "pattern": form.pattern}),
+        Kind::Metric => json!({"enum": names_for_autoscalers().collect::<Vec<_>>()}),
         Kind::List => {
             let least = u8::from(setting.default.is_some() || setting.required);
             json!({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": least}]})

@@ -8,6 +8,7 @@ use super::{
     Problem, Sources,
     section::{Section, Sections},
     settings::{self, COLLECTIONS, Collection, Kind, Setting},
+    spelling::closest,
     tree::{Key, Node, Place, Value},
     typed::{Checked, Typed, expected, typed},
 };
@@ -55,10 +56,10 @@ pub fn resolve(sources: &Sources, file: Option<&Node>, problems: &mut Vec<Proble
                     insert(section, setting, node, problems);
                 }
             }
-            if setting.required && section.lacks(setting) {
+            if setting.required && section.lacks(setting.path) {
                 let place = section.place.clone().unwrap_or(Place::Default);
                 let message =
-                    format!("is missing: add it, as \"{}: {}\"", setting.key(), setting.written_example());
+                    format!("is missing: add it, as in {}: {}", setting.key(), setting.written_example());
                 problems.push(section.problem_at(place, setting.path, message));
             }
         }
@@ -153,21 +154,13 @@ fn read(section: &mut Section, path: &str, place: &Place, node: &Node, problems:
     }
 }
 
-/// The key of the section whose name is closest to a misspelled one: at most one letter in three is wrong.
+/// The key of the section, or the mapping of keys, that was meant by a misspelled one.
 fn nearest(section: &Section, path: &str) -> Option<&'static str> {
-    let path = section.key(path);
-    let key = path.rsplit('.').next().unwrap_or(path);
-    let most = key.len().div_ceil(3).min(3);
     let settings = settings::all().filter(|setting| setting.collection() == section.collection);
     let collections = COLLECTIONS.iter().filter(|_| section.collection.is_none());
     let leaves = settings.map(Setting::key).chain(collections.map(Collection::key));
-    // The mappings above them too.
-    leaves
-        .flat_map(|leaf| iter::successors(Some(leaf), |path| Some(path.rsplit_once('.')?.0)))
-        .map(|known| (strsim::damerau_levenshtein(known, path), known))
-        .filter(|(distance, _)| *distance <= most && *distance < key.len())
-        .min()
-        .map(|(_, known)| known)
+    let above = |path: &&'static str| path.rsplit_once('.').map(|(above, _)| above);
+    closest(section.key(path), leaves.flat_map(|leaf| iter::successors(Some(leaf), above)))
 }
 
 fn insert(section: &mut Section, setting: &'static Setting, node: &Node, problems: &mut Vec<Problem>) {

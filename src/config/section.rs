@@ -91,8 +91,8 @@ impl Section {
 
     /// Whether nothing at all is said about a setting.
     #[must_use]
-    pub fn lacks(&self, setting: &Setting) -> bool {
-        !self.values.contains_key(setting.path) && !self.wrong.contains(setting.path)
+    pub fn lacks(&self, path: &str) -> bool {
+        self.get(path).is_none() && !self.wrong.contains(path)
     }
 
     /// A problem with the value of a setting.
@@ -100,6 +100,13 @@ impl Section {
     pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
         let place = self.get(path).map_or(Place::Default, |checked| checked.place.clone());
         self.problem_at(place, path, message)
+    }
+
+    /// A problem with the section itself, at its place.
+    #[must_use]
+    pub fn problem_itself(&self, message: String) -> Problem {
+        let place = self.place.clone().unwrap_or(Place::Default);
+        Problem { place, path: self.path().to_owned(), message }
     }
 
     /// A problem with a part of the value of a setting.

@@ -1,17 +1,20 @@
 //! THE table of settings. The command line, the variables, the file, its JSON Schema, `--help` and
 //! `docs/configuration.md` all come from it.
 //!
-//! To add a setting, add a row to one of [`TABLES`] and read it in `validate`.
+//! To add a setting, add a row to one of `TABLES` and read it in `validate`.
 
 use std::time::Duration;
 
 mod general;
+mod kubernetes;
+
+pub use kubernetes::NAMESPACE;
 
 /// One setting: a row of the table.
 #[derive(Debug)]
 pub struct Setting {
-    /// Place in the file: keys joined by dots. `redis[]` is one section of a list, `metrics{}` would be one of a
-    /// mapping: see [`COLLECTIONS`].
+    /// Place in the file: keys joined by dots. `redis[]` is one section of a list, `metrics{}` one of a mapping:
+    /// see [`COLLECTIONS`].
     pub path: &'static str,
     /// Type and range.
     pub kind: Kind,
@@ -58,6 +61,10 @@ pub enum Kind {
     Duration(Duration, Duration),
     /// One of a few words.
     Choice(&'static [&'static str]),
+    /// A string of a certain form.
+    Form(&'static Form),
+    /// Name of a metric that autoscalers may read.
+    Metric,
     /// A list of strings; on the command line separated by commas, and the flag may be repeated.
     List,
 }
@@ -89,7 +96,7 @@ pub struct Form {
 }
 
 /// The rows, in the order in which they are shown.
-static TABLES: &[&[Setting]] = &[general::ROWS];
+static TABLES: &[&[Setting]] = &[general::ROWS, kubernetes::ROWS];
 
 /// Every setting there is, in the order in which it is shown.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
@@ -97,14 +104,40 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
 }
 
 /// Every list and mapping of sections there is. None lies within another.
-pub static COLLECTIONS: &[Collection] = &[Collection {
-    path: "redis[]",
-    item: "server",
-    implied: true,
-    names: None,
-    example: "",
-    help: "The Redis servers to measure.",
-}];
+pub static COLLECTIONS: &[Collection] = &[
+    Collection {
+        path: "redis[]",
+        item: "server",
+        implied: true,
+        names: None,
+        example: "",
+        help: "The Redis servers to measure.",
+    },
+    Collection {
+        path: "kubernetes.metrics{}",
+        item: "metric",
+        implied: false,
+        names: Some(kubernetes::METRIC_NAME),
+        example: "order-backlog",
+        help: "External metrics with names of your own: each is one of streamgauge's metrics over fewer series. A name that streamgauge has already cannot be taken.",
+    },
+    Collection {
+        path: "kubernetes.objects[]",
+        item: "object",
+        implied: false,
+        names: None,
+        example: "",
+        help: "Kubernetes objects that stand for series: a metric of such an object is the metric of that name over these series. Entries for the same object are taken together.",
+    },
+    Collection {
+        path: "kubernetes.streams[]",
+        item: "stream",
+        implied: false,
+        names: None,
+        example: "",
+        help: "Streams that may not be read from every namespace, but only from those that an entry for them names. Streams without an entry may be read from all.",
+    },
+];
 
 impl Setting {
     /// The list or mapping of sections in which it lies; `None` is the file itself.

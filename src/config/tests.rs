@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod file;
+mod kubernetes;
 mod precedence;
 mod secrets;
 mod url;
@@ -153,7 +154,7 @@ fn anchors_may_be_used() {
 /// Every row of the table is read by somebody: none is accepted and then ignored.
 #[test]
 fn every_setting_of_the_table_is_read() {
-    let of_code = concat!(include_str!("validate.rs"), include_str!("mod.rs"));
+    let of_code = concat!(include_str!("validate.rs"), include_str!("kubernetes.rs"));
     for setting in settings::all() {
         assert!(of_code.contains(&format!("\"{}\"", setting.path)), "{} is read nowhere", setting.path);
     }

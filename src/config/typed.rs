@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{
     settings::Kind,
+    spelling::closest,
     tree::{Node, Place, Value},
 };
+use crate::catalogue::{CATALOGUE, for_autoscalers};
 
 /// A checked value and where it was written.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub struct Checked {
 /// A value of its setting's type.
 #[derive(Clone)]
 pub enum Typed {
-    /// Text, secret, file and choice.
+    /// Text, secret, file, choice, form and metric.
     Text(String),
     /// Bool.
     Bool(bool),
@@ -50,13 +52,15 @@ pub fn expected(kind: Kind, found: &Value) -> String {
         }
         Kind::Choice(words) => format!("one of {}", words.join(", ")),
         Kind::List => "a list of strings".to_owned(),
+        Kind::Form(form) => form.words.to_owned(),
+        Kind::Metric => "a metric that autoscalers may read".to_owned(),
     };
-    let mend = if matches!(found, Value::Int(_) | Value::Bool(_) | Value::Float)
-        && matches!(kind, Kind::Text | Kind::Secret | Kind::File | Kind::List)
-    {
-        " (put it in quotes)"
-    } else {
-        ""
+    let mend = match (found, kind) {
+        (Value::Int(_) | Value::Bool(_) | Value::Float, kind) if takes_any_text(kind) => {
+            " (put it in quotes)".to_owned()
+        }
+        (Value::Text(text), Kind::Metric) => metric_instead_of(text),
+        _ => String::new(),
     };
     let found = match (found, kind) {
         (_, Kind::Secret) => found.type_name().to_owned(),
@@ -67,6 +71,25 @@ pub fn expected(kind: Kind, found: &Value) -> String {
     format!("expected {expected}, found {found}{mend}")
 }
 
+/// Whether a number would do if it stood in quotes.
+fn takes_any_text(kind: Kind) -> bool {
+    matches!(kind, Kind::Text | Kind::Secret | Kind::File | Kind::List)
+}
+
+/// What to write in place of a metric that does not exist, or that autoscalers may not read.
+fn metric_instead_of(text: &str) -> String {
+    let exists = CATALOGUE.iter().any(|metric| metric.name == text);
+    match closest(text, names_for_autoscalers()).filter(|_| !exists) {
+        Some(meant) => format!("; did you mean {meant:?}?"),
+        None => format!("; choose one of {}", names_for_autoscalers().collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// The metrics that autoscalers may read.
+pub fn names_for_autoscalers() -> impl Iterator<Item = &'static str> {
+    CATALOGUE.iter().map(|metric| metric.name).filter(|name| for_autoscalers(name).is_some())
+}
+
 /// A written value as one of a setting of this kind; `None` where it is none.
 pub fn typed(kind: Kind, node: &Node) -> Option<Typed> {
     match (kind, &node.value) {
@@ -75,6 +98,12 @@ pub fn typed(kind: Kind, node: &Node) -> Option<Typed> {
         }
         (Kind::Choice(words), Value::Text(text) | Value::Raw(text)) => {
             words.contains(&text.as_str()).then(|| Typed::Text(text.clone()))
+        }
+        (Kind::Form(form), Value::Text(text) | Value::Raw(text)) => {
+            form.fits(text).then(|| Typed::Text(text.clone()))
+        }
+        (Kind::Metric, Value::Text(text) | Value::Raw(text)) => {
+            for_autoscalers(text).map(|metric| Typed::Text(metric.name.to_owned()))
         }
         (Kind::Bool, Value::Bool(value)) => Some(Typed::Bool(*value)),
         (Kind::Bool, Value::Raw(text)) => text.parse().ok().map(Typed::Bool),

@@ -2,13 +2,18 @@
 //!
 //! A value that is wrong leaves a problem behind and something harmless in its place, so that the rest is checked too.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use url::Url;
 
 use super::{
     Address, Budget, Config, ExpectedGroup, Filter, ListenAddress, Log, Password, Problem, Protocol,
     RedisServer,
+    kubernetes::kubernetes,
     section::{Section, Sections},
     tree::Place,
     typed::Typed,
@@ -35,7 +40,7 @@ pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config
             globals.problem("web.telemetry_path", format!("{telemetry_path} is taken: choose another path")),
         );
     }
-    let config = Config {
+    let mut config = Config {
         poll_interval,
         stale_after: poll_interval * u32::try_from(globals.count("poll.stale_after")).unwrap_or(1),
         budget: Budget {
@@ -44,19 +49,7 @@ pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config
             entries_per_poll: globals.size("lag.entries_per_poll"),
             bytes_per_poll: globals.size("lag.bytes_per_poll"),
         },
-        policy: Policy {
-            bounded: match globals.text("lag.bounded").as_deref() {
-                Some("lower") => BoundedPolicy::Lower,
-                Some("upper") => BoundedPolicy::Upper,
-                Some("absent") => BoundedPolicy::Absent,
-                _ => BoundedPolicy::Estimate,
-            },
-            missing_group: match globals.text("lag.missing_group").as_deref() {
-                Some("zero") => MissingGroupPolicy::Zero,
-                Some("absent") => MissingGroupPolicy::Absent,
-                _ => MissingGroupPolicy::Length,
-            },
-        },
+        policy: policy(globals, "lag.bounded", "lag.missing_group", Policy::default()),
         listen: globals.list("web.listen_address", problems, listen_address),
         telemetry_path,
         log: Log {
@@ -67,6 +60,7 @@ pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config
             json: globals.text("log.format").is_some_and(|format| format == "json"),
         },
         servers: servers.iter().map(|section| server(section, problems)).collect(),
+        kubernetes: None,
     };
     // What is wrong already has no name to compare: neither given, nor made of a URL.
     let is_wrong = |path: &str| problems.iter().any(|problem| problem.path == path);
@@ -87,7 +81,29 @@ pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config
             problems.push(section.problem_at(place, "redis[].name", message));
         }
     }
+    let names = (named.len() == servers.len())
+        .then(|| config.servers.iter().map(|server| server.name.clone()).collect::<Vec<_>>());
+    config.kubernetes = kubernetes(sections, names.as_deref(), config.policy, problems);
     config
+}
+
+/// What stands for lags that are not one proved number, as two settings say; where they do not, as otherwise.
+pub(super) fn policy(section: &Section, bounded: &str, missing_group: &str, otherwise: Policy) -> Policy {
+    Policy {
+        bounded: match section.text(bounded).as_deref() {
+            Some("estimate") => BoundedPolicy::Estimate,
+            Some("lower") => BoundedPolicy::Lower,
+            Some("upper") => BoundedPolicy::Upper,
+            Some("absent") => BoundedPolicy::Absent,
+            _ => otherwise.bounded,
+        },
+        missing_group: match section.text(missing_group).as_deref() {
+            Some("length") => MissingGroupPolicy::Length,
+            Some("zero") => MissingGroupPolicy::Zero,
+            Some("absent") => MissingGroupPolicy::Absent,
+            _ => otherwise.missing_group,
+        },
+    }
 }
 
 fn server(section: &Section, problems: &mut Vec<Problem>) -> RedisServer {
@@ -170,12 +186,14 @@ fn password(section: &Section, of_url: Option<String>, problems: &mut Vec<Proble
         );
     }
     // Read at every connection; a file that is not there at the start is a mistake, not a rotation.
-    if let Err(error) = fs::read_to_string(&file) {
-        problems.push(
-            section.problem("redis[].password_file", format!("cannot read {}: {error}", file.display())),
-        );
-    }
+    must_be_readable(section, "redis[].password_file", &file, problems);
     Some(Password::File(file))
+}
+
+pub(super) fn must_be_readable(section: &Section, path: &str, file: &Path, problems: &mut Vec<Problem>) {
+    if let Err(error) = fs::read_to_string(file) {
+        problems.push(section.problem(path, format!("cannot read {}: {error}", file.display())));
+    }
 }
 
 struct UrlParts {
@@ -245,7 +263,7 @@ fn parse_url(text: &str) -> Result<UrlParts, String> {
     })
 }
 
-fn listen_address(text: &str) -> Result<ListenAddress, String> {
+pub(super) fn listen_address(text: &str) -> Result<ListenAddress, String> {
     let wrong = || format!("expected host:port or :port, found {text:?}");
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -279,6 +297,6 @@ fn expected_group(text: &str) -> Result<ExpectedGroup, String> {
     }
 }
 
-fn pattern(text: &str) -> Result<Pattern, String> {
+pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text).map_err(|error| format!("the name or glob {text:?} {error}"))
 }

@@ -117,6 +117,18 @@ fn flags_that_are_wrong() {
         (&["groups", "--output", "xml"], "error: invalid value 'xml' for '--output "),
         (&["groups", "--watch=0s"], "error: invalid value '0s' for '--watch "),
         (&["groups", "--poll.interval", "5s"], "error: unexpected argument '--poll.interval' found"),
+        (
+            &["--kubernetes.tls-cert-file", "/nonexistent"],
+            "streamgauge: --kubernetes.tls-cert-file: needs kubernetes.tls_private_key_file besides: ",
+        ),
+        (
+            &["groups", "--kubernetes.listen-address", ":0"],
+            "error: unexpected argument '--kubernetes.listen-address' found",
+        ),
+        (
+            &["demo", "--kubernetes.listen-address", ":0"],
+            "error: unexpected argument '--kubernetes.listen-address' found",
+        ),
         (&["--no-such-flag"], "error: unexpected argument '--no-such-flag' found"),
         (&["--streams"], "error: a value is required for '--streams <LIST>' but none was supplied"),
         (&["no-such-command"], "error: unrecognized subcommand 'no-such-command'"),

@@ -10,6 +10,12 @@ const fn millis(ms: u64) -> Duration {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// What may stand for a lag between two bounds.
+pub const BOUNDED: &[&str] = &["estimate", "lower", "upper", "absent"];
+
+/// What may stand for the lag of a group that does not exist.
+pub const MISSING_GROUP: &[&str] = &["length", "zero", "absent"];
+
 /// The rows, in the order in which they are shown.
 pub static ROWS: &[Setting] = &[
     Setting {
@@ -32,7 +38,7 @@ pub static ROWS: &[Setting] = &[
     },
     Setting {
         path: "lag.bounded",
-        kind: Kind::Choice(&["estimate", "lower", "upper", "absent"]),
+        kind: Kind::Choice(BOUNDED),
         default: Some("estimate"),
         flag: Some("lag.bounded"),
         example: "upper",
@@ -41,7 +47,7 @@ pub static ROWS: &[Setting] = &[
     },
     Setting {
         path: "lag.missing_group",
-        kind: Kind::Choice(&["length", "zero", "absent"]),
+        kind: Kind::Choice(MISSING_GROUP),
         default: Some("length"),
         flag: Some("lag.missing-group"),
         example: "zero",

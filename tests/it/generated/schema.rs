@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use regex::Regex;
 use serde_json::{Value, json};
 use streamgauge::config::{
     self, Sources, reference,
@@ -30,10 +31,17 @@ fn fits(schema: &Value, instance: &Value) -> bool {
         "properties" => instance.as_object().is_none_or(|object| {
             object.iter().all(|(key, value)| rule.get(key).is_none_or(|schema| fits(schema, value)))
         }),
-        "additionalProperties" => {
-            assert_eq!(rule, &json!(false));
-            let known = &schema["properties"];
-            instance.as_object().is_none_or(|object| object.keys().all(|key| known.get(key).is_some()))
+        "additionalProperties" => instance.as_object().is_none_or(|object| {
+            let known = schema.get("properties").unwrap_or(&Value::Null);
+            let mut others = object.iter().filter(|(key, _)| known.get(key).is_none());
+            others.all(|(_, value)| if rule.is_object() { fits(rule, value) } else { *rule != json!(false) })
+        }),
+        "propertyNames" => {
+            instance.as_object().is_none_or(|object| object.keys().all(|key| fits(rule, &json!(key))))
+        }
+        "required" => {
+            let keys: Vec<_> = rule.as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
+            instance.as_object().is_none_or(|object| keys.iter().all(|key| object.contains_key(*key)))
         }
         "items" => instance.as_array().is_none_or(|items| items.iter().all(|item| fits(rule, item))),
         "minItems" => instance.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap()),
@@ -42,8 +50,8 @@ fn fits(schema: &Value, instance: &Value) -> bool {
         "enum" => rule.as_array().unwrap().contains(instance),
         "oneOf" => rule.as_array().unwrap().iter().filter(|schema| fits(schema, instance)).count() == 1,
         "pattern" => {
-            assert_eq!(rule, "^[0-9]");
-            instance.as_str().is_none_or(|text| text.starts_with(|c: char| c.is_ascii_digit()))
+            let pattern = Regex::new(rule.as_str().unwrap()).unwrap();
+            instance.as_str().is_none_or(|text| pattern.is_match(text))
         }
         other => panic!("unknown keyword {other}"),
     })
@@ -87,6 +95,14 @@ fn schema_and_program_agree() {
         "web: {listen_address: ':80'}",
         "web: {listen_address: [':80', ':81']}",
         "redis: [{url: h, groups: {exclude: []}, consumers: false}]",
+        "kubernetes: {}",
+        "kubernetes: {listen_address: [], requestheader_allowed_names: []}",
+        "kubernetes: {metrics: {}, objects: [], streams: []}",
+        "kubernetes: {metrics: {a: {metric: redis_stream_length}, B.c_d-1: {metric: redis_stream_group_lag}}}",
+        "kubernetes: {metrics: {a: {metric: redis_stream_length, namespaces: 'shop-*', bounded: absent}}}",
+        "kubernetes: {objects: [{resource: ingresses.networking.k8s.io, namespace: a, name: b.c, stream: '*'}]}",
+        "kubernetes: {objects: [{resource: namespaces, name: a, stream: b, group: c}]}",
+        "kubernetes: {streams: [{stream: a, namespaces: [b]}, {stream: a, namespaces: c}]}",
     ] {
         assert!(accepted(yaml), "{yaml}");
     }
@@ -112,6 +128,32 @@ fn schema_and_program_agree() {
         "redis: [{streams: 5}]",
         "redis: [{streams: [5]}]",
         "redis: [{streams: []}]",
+        "kubernetes: []",
+        "kubernetes: {unknown: 1}",
+        "kubernetes: {metrics: []}",
+        "kubernetes: {metrics: {a: redis_stream_length}}",
+        "kubernetes: {metrics: {a: {}}}",
+        "kubernetes: {metrics: {a: {stream: b}}}",
+        "kubernetes: {metrics: {a: {metric: redis_up}}}",
+        "kubernetes: {metrics: {a: {metric: 5}}}",
+        "kubernetes: {metrics: {a: {metric: redis_stream_length, unknown: 1}}}",
+        "kubernetes: {metrics: {a: {metric: redis_stream_length, namespaces: []}}}",
+        "kubernetes: {metrics: {a: {metric: redis_stream_length, bounded: length}}}",
+        "kubernetes: {metrics: {-a: {metric: redis_stream_length}}}",
+        "kubernetes: {metrics: {a b: {metric: redis_stream_length}}}",
+        "kubernetes: {metrics: {'': {metric: redis_stream_length}}}",
+        "kubernetes: {objects: {}}",
+        "kubernetes: {objects: [a]}",
+        "kubernetes: {objects: [{name: a, stream: b}]}",
+        "kubernetes: {objects: [{resource: services, stream: b}]}",
+        "kubernetes: {objects: [{resource: services, name: a}]}",
+        "kubernetes: {objects: [{resource: Deployment, name: a, stream: b}]}",
+        "kubernetes: {objects: [{resource: apps/deployments, name: a, stream: b}]}",
+        "kubernetes: {objects: [{resource: services, namespace: 'a*', name: a, stream: b}]}",
+        "kubernetes: {objects: [{resource: services, name: 'a*', stream: b}]}",
+        "kubernetes: {streams: [{stream: a}]}",
+        "kubernetes: {streams: [{namespaces: a}]}",
+        "kubernetes: {streams: [{stream: a, namespaces: []}]}",
     ] {
         assert!(!accepted(yaml), "{yaml}");
     }
