@@ -8,6 +8,7 @@ pub mod lag;
 pub mod name;
 pub mod offer;
 pub mod pattern;
+pub mod selector;
 pub mod snapshot;
 pub mod stream_id;
 pub mod time;
