@@ -5,6 +5,9 @@
 //! ```text
 //! config ──► collect ──► model::snapshot::Snapshot ──► serve
 //!            (Redis)     (watch channel of Arc)        (/metrics, page, JSON, terminal)
+//!                                                         ▲
+//!                                                      cluster
+//!                                                (Kubernetes: pods, objects)
 //! ```
 //!
 //! | module | what it is for | may import |
@@ -13,7 +16,8 @@
 //! | [`catalogue`] | the table of metrics and how to read each from the model | `model` |
 //! | [`config`] | flags, variables and file to a sound `Config` | `catalogue`, `model` |
 //! | [`collect`] | all that talks to Redis | `config`, `model` |
-//! | [`serve`] | all that answers | `catalogue`, `model` |
+//! | [`cluster`] | all that talks to the Kubernetes API server | `model` |
+//! | [`serve`] | all that answers | `catalogue`, `cluster`, `model` |
 //! | [`demo`] | a private Redis with a sample workload | nothing |
 //! | [`cli`], [`run`] | the command line, and the wiring | all |
 //!
@@ -24,6 +28,7 @@
 
 pub mod catalogue;
 pub mod cli;
+pub mod cluster;
 pub mod collect;
 pub mod config;
 pub mod demo;

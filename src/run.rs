@@ -11,7 +11,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing_subscriber::{
-    Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use crate::{
@@ -51,10 +54,12 @@ pub enum RunError {
     Io(#[from] io::Error),
 }
 
-/// Starts the log on standard error. Libraries are heard from warnings on.
+/// Starts the log on standard error. Libraries are heard from warnings on, but for kube's client: it would report every
+/// failure, and answers in full. What comes of them is logged by `cluster`.
 fn start_log(log: &Log) {
     let filter = Targets::new()
         .with_target("streamgauge", log.level)
+        .with_target("kube_client", LevelFilter::OFF)
         .with_default(tracing::Level::WARN.min(log.level));
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     let lines = if log.json {

@@ -1,6 +1,7 @@
 //! The program against real servers. One binary, so that everything runs side by side.
 
 mod browser;
+mod cluster;
 mod collect;
 mod demo;
 mod expose;

@@ -7,7 +7,8 @@ const TABLE: &str = "\
 //! | --- | --- | --- |
 //! | [`model`] | data | nothing |
 //! | [`collect`] | redis | `model`, `config` |
-//! | [`serve`] | answers | `model` |
+//! | [`cluster`] | kubernetes | `model` |
+//! | [`serve`] | answers | `model`, `cluster` |
 //! | [`demo`] | demo | nothing |
 //! | [`cli`], [`run`] | wiring | all |
 ";
@@ -15,7 +16,10 @@ const TABLE: &str = "\
 #[test]
 fn the_table_is_read() {
     let order = order(TABLE);
-    assert_eq!(order.keys().collect::<Vec<_>>(), ["cli", "collect", "demo", "model", "run", "serve"]);
+    assert_eq!(
+        order.keys().collect::<Vec<_>>(),
+        ["cli", "cluster", "collect", "demo", "model", "run", "serve"]
+    );
     assert_eq!(order["run"], Allowed::All);
     assert_eq!(order["demo"], Allowed::Only(vec![]));
     assert_eq!(order["collect"], Allowed::Only(vec!["model".into(), "config".into()]));
@@ -59,6 +63,11 @@ fn a_forbidden_import_is_found() {
         ("run.rs", "fn f() -> redis::Value { todo!() }", "1: run may not import the redis crate"),
         ("cli.rs", "fn f() { ::redis::cmd(\"X\"); }", "1: cli may not import the redis crate"),
         ("model/a.rs", "fn f(x: &::redis::Value) {}", "1: model may not import the redis crate"),
+        ("cluster/a.rs", "use redis::Value;", "1: cluster may not import the redis crate"),
+        ("cluster/a.rs", "use crate::serve::page;", "1: cluster may not import crate::serve"),
+        ("serve/a.rs", "use kube::Client;", "1: serve may not import the kube crate"),
+        ("serve/a.rs", "use k8s_openapi::api;", "1: serve may not import the k8s_openapi crate"),
+        ("run.rs", "fn f(x: kube::Client) {}", "1: run may not import the kube crate"),
     ] {
         assert_eq!(violations(&order, file, source), [format!("src/{file}:{expected}")], "{source}");
     }
@@ -79,6 +88,8 @@ fn what_is_allowed_is_not_found() {
         ("collect/decode_tests/a.rs", "use super::super::super::ask;"),
         ("collect/a.rs", "use redis::{Value, cmd}; use crate::{config, model};"),
         ("demo/a.rs", "use redis::cmd; use super::server;"),
+        ("cluster/a.rs", "use kube::Client; use k8s_openapi::api; use crate::model::name;"),
+        ("serve/a.rs", "use crate::cluster::Cluster; let kube = 1; x.kube;"),
         ("run.rs", "use crate::{collect, serve, cli}; use streamgauge::demo;"),
         ("main.rs", "use streamgauge::{cli, run};"),
     ] {

@@ -6,13 +6,15 @@ use std::{iter::Peekable, path::Path, vec};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
+use super::WALLED;
+
 /// Something that a file imports from outside its own module of the crate.
 #[derive(Debug, PartialEq)]
 pub enum Import {
     /// A module at the root of the crate; `self` for the root itself, `*` for all of it.
     Root(String),
-    /// The redis crate.
-    Redis,
+    /// A crate that not every module may use.
+    Walled(&'static str),
 }
 
 type Tokens = Peekable<vec::IntoIter<TokenTree>>;
@@ -160,9 +162,11 @@ fn import(path: &Segments, module: &[String]) -> Option<(usize, Import)> {
         let (line, name) = rest.first().map_or((*line, "self"), |(line, name)| (*line, name));
         Some((line, Import::Root(name.to_owned())))
     };
+    if let Some((walled, _)) = WALLED.iter().find(|(walled, _)| walled == first) {
+        return Some((*line, Import::Walled(walled)));
+    }
     match first.as_str() {
         "crate" | "streamgauge" => root(&path[1..]),
-        "redis" => Some((*line, Import::Redis)),
         "super" | "self" => {
             let climbs = |(_, segment): &&(usize, String)| ["super", "self"].contains(&segment.as_str());
             let above = path.iter().take_while(climbs);

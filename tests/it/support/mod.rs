@@ -2,10 +2,12 @@
 //!
 //! Nothing here sleeps and hopes: [`wait::until`] looks until a condition holds, and says what it last saw if it never does.
 
+pub mod apiserver;
 pub mod exporter;
 pub mod fake;
 pub mod hostile;
 pub mod http;
+pub mod log;
 pub mod process;
 pub mod prometheus;
 pub mod redis;
