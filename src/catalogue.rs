@@ -11,14 +11,17 @@ use crate::model::{
     snapshot::{Consumer, Group, OldestPending, Server, Stream, StreamEntry, View},
 };
 
+pub mod exporter;
 pub mod samples;
+
+use exporter::{AdapterRequests, AdapterStats, Distribution, Exporter};
 
 /// One metric: a row of the table.
 #[derive(Debug)]
 pub struct Metric {
     /// Full name, as users write it in a query: with unit and `_total`.
     pub name: &'static str,
-    /// Counter or gauge.
+    /// Counter, gauge or histogram.
     pub kind: Kind,
     /// Unit of the value; the name carries it.
     pub unit: Option<Unit>,
@@ -49,6 +52,8 @@ pub enum Kind {
     Counter,
     /// Rises and falls.
     Gauge,
+    /// A distribution: how many observations were at most so large.
+    Histogram,
 }
 
 impl Kind {
@@ -58,6 +63,7 @@ impl Kind {
         match self {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         }
     }
 }
@@ -82,6 +88,16 @@ impl Unit {
     }
 }
 
+/// The well-known guide's name for the pending entries of a pod over all groups.
+pub const PENDING_OF_POD: &str = "redis_stream_pending_messages";
+
+/// The metric of this name that a pod has: that of the consumers which are named like it.
+#[must_use]
+pub fn for_pods(name: &str) -> Option<&'static Metric> {
+    let name = if name == PENDING_OF_POD { "redis_stream_group_consumer_messages_pending" } else { name };
+    for_autoscalers(name).filter(|metric| matches!(metric.read, Read::Consumer(_)))
+}
+
 /// How several matched series become one answer for an autoscaler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Combine {
@@ -94,6 +110,15 @@ pub enum Combine {
 }
 
 impl Combine {
+    /// Two values as one.
+    #[must_use]
+    pub fn of(self, a: f64, b: f64) -> f64 {
+        match self {
+            Combine::Sum => a + b,
+            Combine::Max | Combine::Never => a.max(b),
+        }
+    }
+
     /// The word in the docs.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -112,6 +137,10 @@ pub enum Read {
     Exporter(fn(&Exporter) -> Option<f64>),
     /// One series for the process, 1, with a label of its own.
     ExporterInfo(&'static str, fn(&Exporter) -> &'static str),
+    /// One series for each API of the adapters and status code: `api,code`.
+    AdapterRequests(fn(&AdapterStats) -> &[AdapterRequests]),
+    /// One distribution for each API of the adapters: `api`.
+    AdapterDistribution(fn(&AdapterStats) -> &[(&'static str, Distribution)]),
     /// One series for each server: `redis`.
     Server(fn(&Server, Instant) -> Option<f64>),
     /// One series for each server and kind of fault: `redis,kind`.
@@ -133,46 +162,20 @@ impl Read {
     #[must_use]
     pub fn labels(&self) -> Vec<&'static str> {
         const NAMES: [&str; 5] = ["redis", "db", "stream", "group", "consumer"];
-        let (depth, extra) = match self {
-            Read::Exporter(_) => (0, None),
-            Read::ExporterInfo(label, _) => (0, Some(*label)),
-            Read::Server(_) => (1, None),
-            Read::ServerFaults(_) => (1, Some("kind")),
-            Read::Entry(_) | Read::Stream(_) => (3, None),
-            Read::Group(_) => (4, None),
-            Read::GroupState(label, _) => (4, Some(*label)),
-            Read::Consumer(_) => (5, None),
+        let (depth, extra): (_, &[_]) = match self {
+            Read::Exporter(_) => (0, &[]),
+            Read::ExporterInfo(label, _) => (0, &[*label]),
+            Read::AdapterRequests(_) => (0, &["api", "code"]),
+            Read::AdapterDistribution(_) => (0, &["api"]),
+            Read::Server(_) => (1, &[]),
+            Read::ServerFaults(_) => (1, &["kind"]),
+            Read::Entry(_) | Read::Stream(_) => (3, &[]),
+            Read::Group(_) => (4, &[]),
+            Read::GroupState(label, _) => (4, &[*label]),
+            Read::Consumer(_) => (5, &[]),
         };
-        NAMES[..depth].iter().copied().chain(extra).collect()
+        NAMES[..depth].iter().chain(extra).copied().collect()
     }
-}
-
-/// What the process knows about itself, read anew for each exposition.
-#[derive(Clone, Debug, Default)]
-pub struct Exporter {
-    /// Version of streamgauge.
-    pub version: &'static str,
-    /// The process as the kernel sees it; `None` where there is no /proc.
-    pub process: Option<Process>,
-}
-
-/// The process as the kernel sees it (`/proc/self`).
-#[derive(Clone, Debug)]
-pub struct Process {
-    /// CPU time used, user and system, in seconds.
-    pub cpu_seconds: f64,
-    /// Memory in RAM, in bytes.
-    pub resident_bytes: u64,
-    /// Address space, in bytes.
-    pub virtual_bytes: u64,
-    /// Open file descriptors.
-    pub open_fds: Option<u64>,
-    /// Most file descriptors that may be open; `None` is no limit.
-    pub max_fds: Option<u64>,
-    /// Threads.
-    pub threads: u64,
-    /// When it started, in seconds since the Unix epoch.
-    pub start_time_seconds: Option<f64>,
 }
 
 macro_rules! metric {
@@ -279,6 +282,10 @@ pub static CATALOGUE: &[Metric] = &[
     // streamgauge itself.
     metric!("streamgauge_build_info", Gauge, None, Never, "1, with the version of streamgauge.",
         Read::ExporterInfo("version", |exporter| exporter.version)),
+    metric!("streamgauge_adapter_requests_total", Counter, None, Never, "Requests to the adapter ports, by API (external and custom: metrics; discovery: documents about them; health; other) and status code.",
+        Read::AdapterRequests(|adapters| &adapters.requests)),
+    metric!("streamgauge_adapter_metric_freshness_seconds", Histogram, SECONDS, Never, "Age of the oldest measurement in each answer to an autoscaler, by API.",
+        Read::AdapterDistribution(|adapters| &adapters.freshness)),
     metric!("process_cpu_seconds_total", Counter, SECONDS, Never, "CPU time used by streamgauge, user and system.",
         Read::Exporter(|exporter| Some(exporter.process.as_ref()?.cpu_seconds))),
     metric!("process_resident_memory_bytes", Gauge, BYTES, Never, "Memory of streamgauge in RAM.",

@@ -17,7 +17,8 @@
 //! | [`config`] | flags, variables and file to a sound `Config` | `catalogue`, `model` |
 //! | [`collect`] | all that talks to Redis | `config`, `model` |
 //! | [`cluster`] | all that talks to the Kubernetes API server | `model` |
-//! | [`serve`] | all that answers | `catalogue`, `cluster`, `model` |
+//! | [`files`] | files that are read again when they change | nothing |
+//! | [`serve`] | all that answers | `catalogue`, `cluster`, `files`, `model` |
 //! | [`demo`] | a private Redis with a sample workload | nothing |
 //! | [`cli`], [`run`] | the command line, and the wiring | all |
 //!
@@ -32,6 +33,7 @@ pub mod cluster;
 pub mod collect;
 pub mod config;
 pub mod demo;
+pub mod files;
 pub mod model;
 pub mod run;
 pub mod serve;

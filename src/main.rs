@@ -32,7 +32,9 @@ fn main() -> ExitCode {
         };
     let ended = match runtime.block_on(run::run(invocation.action, config)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ RunError::Bind { .. }) => fail(USAGE, &error),
+        Err(error @ (RunError::Bind { .. } | RunError::File(_) | RunError::Cluster(_))) => {
+            fail(USAGE, &error)
+        }
         // What cannot be read stands in the output already.
         Err(RunError::Unreadable) => ExitCode::FAILURE,
         Err(error) => fail(1, &error),

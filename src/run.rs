@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write as _},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,12 +20,16 @@ use tracing_subscriber::{
 
 use crate::{
     cli::Action,
+    cluster::ClusterError,
     collect::poller::Poller,
     config::{Address, Config, ListenAddress, Log},
     demo::{Demo, DemoError},
+    files::FileError,
     model::pattern::Pattern,
-    serve::{App, http, report, table},
+    serve::{App, http, listener, report, table},
 };
+
+mod kubernetes;
 
 /// Longest time to answer what is under way once the end was asked for.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -36,8 +41,10 @@ const MOST_ROUNDS: usize = 50;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// An address that cannot be served on.
-    #[error("cannot listen on {address} (--web.listen-address)")]
+    #[error("cannot listen on {address} ({flag})")]
     Bind {
+        /// The flag that it belongs to.
+        flag: &'static str,
         /// The address as configured.
         address: ListenAddress,
         /// The system's reason.
@@ -46,6 +53,12 @@ pub enum RunError {
     /// `groups` could not read a server or a stream; the output says which and why.
     #[error("not everything could be read")]
     Unreadable,
+    /// A file that was named cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The Kubernetes API server is needed, and there is no way to it.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The demo could not start.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -92,26 +105,37 @@ pub async fn run(action: Action, config: Config) -> Result<(), RunError> {
 type Greeting = dyn Fn(&[String]);
 
 async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> Result<(), RunError> {
-    let listeners = bind(&config.listen).await?;
+    let listeners = bind("--web.listen-address", &config.listen).await?;
+    let kubernetes = match config.kubernetes.clone() {
+        Some(kubernetes) => {
+            Some((bind("--kubernetes.listen-address", &kubernetes.listen).await?, kubernetes))
+        }
+        None => None,
+    };
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
     let stop_serving = CancellationToken::new();
     let stop_polling = CancellationToken::new();
 
     let telemetry_path = config.telemetry_path.clone().into();
     let (tasks, snapshot) = Poller::for_all(config);
-    let pollers = TaskTracker::new();
+    let background = TaskTracker::new();
     for poller in tasks {
-        pollers.spawn(poller.run(stop_polling.clone()));
+        background.spawn(poller.run(stop_polling.clone()));
     }
-    pollers.close();
 
-    let app = App { snapshot, draining: stop_serving.clone(), telemetry_path };
-    let router = http::router(app);
+    let requests = Arc::default();
+    let app = App { snapshot, draining: stop_serving.clone(), telemetry_path, requests };
+    let router = http::router(app.clone());
     let servers = TaskTracker::new();
+    if let Some((listeners, kubernetes)) = kubernetes {
+        kubernetes::start(kubernetes, listeners, app, &servers, &background, &stop_polling).await?;
+    }
     for listener in listeners {
-        servers.spawn(http::serve(listener, router.clone(), stop_serving.clone(), DRAIN_DEADLINE));
+        let router = router.clone();
+        servers.spawn(listener::serve(listener, router, None, stop_serving.clone(), DRAIN_DEADLINE));
     }
     servers.close();
+    background.close();
     for address in &addresses {
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "serving");
     }
@@ -128,12 +152,12 @@ async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> R
         signal = ends.next() => tracing::warn!(signal, "ending at once"),
     }
     stop_polling.cancel();
-    pollers.wait().await;
+    background.wait().await;
     tracing::info!("ended");
     Ok(())
 }
 
-async fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, RunError> {
+async fn bind(flag: &'static str, addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, RunError> {
     let mut listeners = Vec::new();
     for address in addresses {
         let bound = match &address.host {
@@ -146,7 +170,7 @@ async fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, RunError>
                 bound => bound,
             },
         };
-        listeners.push(bound.map_err(|source| RunError::Bind { address: address.clone(), source })?);
+        listeners.push(bound.map_err(|source| RunError::Bind { flag, address: address.clone(), source })?);
     }
     Ok(listeners)
 }
@@ -212,6 +236,7 @@ async fn demo(mut config: Config) -> Result<(), RunError> {
         (server.username, server.password, server.database) = (None, None, 0);
         server.streams = Pattern::parse("*").into_iter().collect();
     }
+    config.kubernetes = None;
     let (port, path) = (demo.port(), config.telemetry_path.clone());
     let greet = move |urls: &[String]| {
         for url in urls {

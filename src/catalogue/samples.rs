@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Exporter, Metric, Read};
+use super::{
+    Metric, Read,
+    exporter::{Distribution, Exporter},
+};
 use crate::model::{
     fault::FaultKind,
     name::Name,
@@ -33,8 +36,23 @@ pub struct Labels<'a> {
     pub group: Option<&'a Name>,
     /// Name of the consumer.
     pub consumer: Option<&'a Name>,
-    /// A label that only this metric has.
-    pub extra: Option<(&'static str, &'static str)>,
+    /// Labels that only this metric has.
+    pub extra: &'a [(&'static str, &'a str)],
+}
+
+/// The value of one series.
+#[derive(Clone, Copy, Debug)]
+pub enum Sample<'a> {
+    /// Of a counter or a gauge.
+    Number(f64),
+    /// Of a histogram.
+    Distribution(&'a Distribution),
+}
+
+impl<'a> Labels<'a> {
+    fn own(extra: &'a [(&'static str, &'a str)]) -> Labels<'a> {
+        Labels { extra, ..Labels::default() }
+    }
 }
 
 impl Metric {
@@ -42,17 +60,26 @@ impl Metric {
     pub fn samples<E>(
         &self,
         from: &Source<'_>,
-        mut emit: impl FnMut(&Labels<'_>, f64) -> Result<(), E>,
+        mut emit: impl FnMut(&Labels<'_>, Sample<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut some =
-            |labels: &Labels<'_>, value: Option<f64>| value.map_or(Ok(()), |value| emit(labels, value));
+        if let Read::AdapterDistribution(read) = &self.read {
+            return read(&from.exporter.adapters).iter().try_for_each(|(api, distribution)| {
+                emit(&Labels::own(&[("api", api)]), Sample::Distribution(distribution))
+            });
+        }
+        let mut some = |labels: &Labels<'_>, value: Option<f64>| {
+            value.map_or(Ok(()), |value| emit(labels, Sample::Number(value)))
+        };
         match &self.read {
             Read::Exporter(read) => return some(&Labels::default(), read(from.exporter)),
             Read::ExporterInfo(label, read) => {
-                return some(
-                    &Labels { extra: Some((label, read(from.exporter))), ..Labels::default() },
-                    Some(1.0),
-                );
+                return some(&Labels::own(&[(label, read(from.exporter))]), Some(1.0));
+            }
+            Read::AdapterRequests(read) => {
+                return read(&from.exporter.adapters).iter().try_for_each(|requests| {
+                    let labels = [("api", requests.api), ("code", requests.code.as_str())];
+                    some(&Labels::own(&labels), Some(requests.count as f64))
+                });
             }
             _ => {}
         }
@@ -62,10 +89,8 @@ impl Metric {
                 Read::Server(read) => some(&labels, read(server, from.now))?,
                 Read::ServerFaults(read) => {
                     for kind in FaultKind::ALL {
-                        some(
-                            &Labels { extra: Some(("kind", kind.label())), ..labels },
-                            Some(read(server, *kind)),
-                        )?;
+                        let labels = Labels { extra: &[("kind", kind.label())], ..labels };
+                        some(&labels, Some(read(server, *kind)))?;
                     }
                 }
                 read => {
@@ -101,7 +126,7 @@ fn stream_samples<E>(
             match read {
                 Read::Group(read) => emit(&labels, read(group, view))?,
                 Read::GroupState(label, read) => {
-                    emit(&Labels { extra: Some((label, read(group))), ..labels }, Some(1.0))?
+                    emit(&Labels { extra: &[(label, read(group))], ..labels }, Some(1.0))?
                 }
                 Read::Consumer(read) => {
                     for consumer in group.consumers.iter().flatten().flatten() {

@@ -133,11 +133,9 @@ fn named(
     global: Policy,
     problems: &mut Vec<Problem>,
 ) -> Option<NamedMetric> {
-    /// What the guide that users start from calls the pending entries of a pod.
-    const OF_THE_GUIDE: &str = "redis_stream_pending_messages";
     const GROUP: &str = "kubernetes.metrics{}.group";
     let name = section.name.as_str();
-    if name == OF_THE_GUIDE || CATALOGUE.iter().any(|metric| metric.name == name) {
+    if name == catalogue::PENDING_OF_POD || CATALOGUE.iter().any(|metric| metric.name == name) {
         problems.push(section.problem_itself(format!("{name} is taken: choose another name")));
     }
     let metric = section.text("kubernetes.metrics{}.metric");

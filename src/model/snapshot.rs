@@ -108,6 +108,15 @@ pub struct Poll {
     pub streams: Vec<StreamEntry>,
 }
 
+impl Poll {
+    /// When its numbers were true, by the exporter's wall clock: at its beginning.
+    #[must_use]
+    pub fn measured_at(&self) -> UnixMicros {
+        let took = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
+        UnixMicros(self.ended_at.0.saturating_sub(took))
+    }
+}
+
 /// What it takes to read a number from a poll, besides the poll.
 #[derive(Clone, Copy, Debug)]
 pub struct View {

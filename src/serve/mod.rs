@@ -7,14 +7,20 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::requests::Requests;
 use crate::model::snapshot::Snapshot;
 
 pub mod http;
+pub mod kubernetes;
+pub mod listener;
 pub mod page;
 pub mod process;
 pub mod prometheus;
 pub mod report;
+pub mod requests;
+pub mod scaling;
 pub mod table;
+pub mod tls;
 
 #[cfg(test)]
 mod test_support;
@@ -28,6 +34,8 @@ pub struct App {
     pub draining: CancellationToken,
     /// Path of the metrics.
     pub telemetry_path: Arc<str>,
+    /// What the adapters were asked.
+    pub requests: Arc<Requests>,
 }
 
 impl App {

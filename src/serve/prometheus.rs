@@ -18,8 +18,9 @@ use prometheus_client::{
 
 use crate::{
     catalogue::{
-        CATALOGUE, Exporter, Kind, Metric, Unit,
-        samples::{Labels, Source},
+        CATALOGUE, Kind, Metric, Unit,
+        exporter::{Distribution, Exporter},
+        samples::{Labels, Sample, Source},
     },
     model::snapshot::Snapshot,
 };
@@ -153,6 +154,7 @@ fn family(
     let kind = match metric.kind {
         Kind::Counter => MetricType::Counter,
         Kind::Gauge => MetricType::Gauge,
+        Kind::Histogram => MetricType::Histogram,
     };
     let mut family =
         encoder.encode_descriptor(&name[..name.len() - suffix], metric.help, unit.as_ref(), kind)?;
@@ -166,14 +168,21 @@ fn family(
     })
 }
 
-fn encode(series: &mut MetricEncoder<'_>, kind: Kind, value: f64) -> Result<(), fmt::Error> {
+fn encode(series: &mut MetricEncoder<'_>, kind: Kind, sample: Sample<'_>) -> Result<(), fmt::Error> {
+    let value = match sample {
+        Sample::Number(value) => value,
+        Sample::Distribution(Distribution { buckets, sum }) => {
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            return series.encode_histogram::<NoLabelSet>(*sum, count, buckets, None);
+        }
+    };
     match (kind, whole(value)) {
         (Kind::Counter, Some(value)) => {
             series.encode_counter::<NoLabelSet, _, u64>(&value.unsigned_abs(), None)
         }
         (Kind::Counter, None) => series.encode_counter::<NoLabelSet, _, u64>(&value, None),
-        (Kind::Gauge, Some(value)) => series.encode_gauge(&value),
-        (Kind::Gauge, None) => series.encode_gauge(&value),
+        (_, Some(value)) => series.encode_gauge(&value),
+        (_, None) => series.encode_gauge(&value),
     }
 }
 
@@ -201,7 +210,7 @@ impl EncodeLabelSet for LabelSet<'_> {
                 put(label, name.text())?;
             }
         }
-        labels.extra.map_or(Ok(()), |(name, value)| put(name, value))
+        labels.extra.iter().try_for_each(|(name, value)| put(name, value))
     }
 }
 

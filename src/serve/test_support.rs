@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    catalogue::{Exporter, Process},
+    catalogue::exporter::{AdapterRequests, AdapterStats, Distribution, Exporter, Process},
     model::{
         fault::{Fault, FaultKind},
         lag::{Lag, Policy},
@@ -57,6 +57,13 @@ pub fn exporter() -> Exporter {
             threads: 3,
             start_time_seconds: Some(1_732_310_000.5),
         }),
+        adapters: AdapterStats {
+            requests: vec![AdapterRequests { api: "external", code: "200".into(), count: 7 }],
+            freshness: vec![(
+                "external",
+                Distribution { buckets: vec![(0.5, 4), (5.0, 3), (f64::INFINITY, 0)], sum: 9.25 },
+            )],
+        },
     }
 }
 

@@ -137,6 +137,8 @@ fn no_metric_of_the_catalogue_is_missing() {
         .map(|metric| metric.name)
         .filter(|name| version >= (7, 2) || *name != "redis_stream_group_consumer_inactive_seconds")
         .filter(|_| version >= (7, 0))
+        // Of the adapters, which are off: the tests of each look for its own.
+        .filter(|name| !name.starts_with("streamgauge_adapter_"))
         .map(str::to_owned)
         .collect();
     assert!(known.is_subset(&shown), "missing: {:?}", known.difference(&shown));

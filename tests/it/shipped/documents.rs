@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use streamgauge::catalogue::PENDING_OF_POD;
+
 use super::{path, promql, read};
 
 /// Documents for users.
@@ -28,7 +30,8 @@ fn unknown_metrics(document: &str) -> Vec<&str> {
             let rest = word.strip_prefix("redis_").or_else(|| word.strip_prefix("streamgauge_"));
             rest.is_some_and(|rest| !rest.is_empty())
         })
-        .filter(|word| *word != "redis_exporter" && promql::metric(word).is_none())
+        // Autoscalers know one metric more: a pod's, under the name that a guide gave it.
+        .filter(|word| !["redis_exporter", PENDING_OF_POD].contains(word) && promql::metric(word).is_none())
         .collect()
 }
 

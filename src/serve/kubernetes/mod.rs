@@ -1,0 +1,169 @@
+//! The Kubernetes adapter: an aggregated API server for `external.metrics.k8s.io` and `custom.metrics.k8s.io`.
+//!
+//! ```text
+//! TLS (listener) ──► count ──► who is it? (auth) ──► documents: discovery, OpenAPI
+//!                                              └──► external, custom ──► scaling ──► answers
+//! ```
+//!
+//! Health and the version are answered to everybody, anything else only to the API server's front proxy. All numbers come
+//! from the snapshot, so no request costs Redis anything.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, Uri, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use serde_json::json;
+use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
+    set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
+};
+
+use super::{App, http, scaling::Value};
+use crate::{
+    cluster::Cluster,
+    model::{offer::Offer, selector::Selector},
+};
+
+pub mod answers;
+pub mod auth;
+pub mod custom;
+pub mod discovery;
+mod documents;
+pub mod external;
+pub mod openapi;
+pub mod quantity;
+pub mod status;
+
+use auth::Trusted;
+use status::Status;
+
+/// Most requests of the API server that are being answered at once; further ones wait.
+const MAX_REQUESTS: usize = 64;
+/// Longest time to answer a request. The API server itself waits longer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// Largest body of a request, in bytes: none of the routes reads one.
+const MAX_BODY: usize = 16 * 1024;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Adapter {
+    /// What was measured, readiness, and counters.
+    pub app: App,
+    /// What the configuration offers.
+    pub offer: Arc<Offer>,
+    /// The API server, for pods and objects; `None` where it cannot be reached.
+    pub cluster: Option<Cluster>,
+    /// Whom to believe.
+    pub trusted: Trusted,
+}
+
+/// The routes of the adapter's port.
+pub fn router(adapter: Adapter) -> Router {
+    let limits = ServiceBuilder::new()
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(CompressionLayer::new());
+    let documents = documents::router(&discovery::Served::new(&adapter.offer));
+    let metrics = Router::new().merge(external::router()).merge(custom::router()).with_state(adapter.clone());
+    let closed = documents
+        .merge(metrics)
+        .fallback(async |uri: Uri| Status::not_found(format!("there is nothing at {}", uri.path())))
+        .method_not_allowed_fallback(async || {
+            Status::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here")
+        })
+        .layer(limits)
+        .layer(middleware::from_fn_with_state(adapter.trusted.clone(), auth::authenticate));
+    // Probes wait for nobody, and need no certificate.
+    let healthy = get(async || "ok\n");
+    let open = Router::new()
+        .route("/healthz", healthy.clone())
+        .route("/livez", healthy)
+        .route("/readyz", get(ready))
+        .route("/version", get(version))
+        .with_state(adapter.clone());
+    let outermost = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(adapter, count))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            axum::response::IntoResponse::into_response(Status::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "this request could not be answered: a mistake in streamgauge",
+            ))
+        }))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ));
+    closed.merge(open).layer(outermost)
+}
+
+/// Ready where the web port is, once it is known whom to believe.
+async fn ready(State(adapter): State<Adapter>) -> (StatusCode, String) {
+    if adapter.trusted.borrow().is_none() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "waiting for the CA of the front proxy\n".into());
+    }
+    http::readiness(&adapter.app)
+}
+
+/// `/version`, as `kubectl version` reads it.
+async fn version() -> Json<serde_json::Value> {
+    let [major, minor] = [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR")];
+    let git_version = concat!("v", env!("CARGO_PKG_VERSION"));
+    let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
+    Json(json!({"major": major, "minor": minor, "gitVersion": git_version, "platform": platform}))
+}
+
+/// Counts a request by the API that it is for.
+async fn count(State(adapter): State<Adapter>, request: Request, next: Next) -> Response {
+    const APIS: [(&str, &str); 5] = [
+        ("/apis/external.metrics.k8s.io/v1beta1/namespaces/", external::API),
+        ("/apis/custom.metrics.k8s.io/v1beta1/", custom::API),
+        ("/apis/custom.metrics.k8s.io/v1beta2/", custom::API),
+        ("/apis", "discovery"),
+        ("/openapi", "discovery"),
+    ];
+    let path = request.uri().path();
+    let is_document = path.trim_end_matches('/').split('/').count() <= 4;
+    let api = match APIS.iter().find(|(prefix, _)| path.starts_with(prefix)) {
+        Some((_, "discovery")) => "discovery",
+        Some(_) if is_document => "discovery",
+        Some((_, api)) => api,
+        None if ["/healthz", "/livez", "/readyz", "/version"].contains(&path) => "health",
+        None => "other",
+    };
+    let answer = next.run(request).await;
+    adapter.app.requests.answered(api, answer.status().as_u16());
+    answer
+}
+
+impl Adapter {
+    /// Takes note of how old the measurements are that are answered with.
+    fn observe<'v>(&self, api: &'static str, values: impl IntoIterator<Item = &'v Value>) {
+        if let Some(oldest) = values.into_iter().map(|value| value.measured_at).min() {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            self.app.requests.measured(api, (now.as_secs_f64() - oldest.seconds()).max(0.0));
+        }
+    }
+}
+
+/// A selector among the parameters of a request; all, where there is none.
+fn selector(query: Option<&str>, name: &str) -> Result<Selector, Status> {
+    let parameters = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut values = parameters.filter(|(key, _)| key == name).map(|(_, value)| value);
+    let value = values.next().unwrap_or_default();
+    let bad = |message: String| Status::new(StatusCode::BAD_REQUEST, message);
+    if values.next().is_some() {
+        return Err(bad(format!("{name} is given more than once")));
+    }
+    Selector::parse(&value).map_err(|error| bad(format!("{name}: {error}")))
+}

@@ -1,0 +1,162 @@
+//! TLS for the adapter: its certificate, from files that may be renewed or made in memory, and clients that may show one.
+
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use rcgen::generate_simple_self_signed;
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
+    server::{
+        ClientHello, ResolvesServerCert,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::CertifiedKey,
+};
+
+use crate::files::{self, FileError};
+
+/// Names of the certificate that is made where none is given. Whoever connects to it does not verify it.
+const SELF_SIGNED_FOR: [&str; 2] = ["streamgauge", "localhost"];
+
+/// The certificate in use; it can be replaced while connections are served.
+#[derive(Debug)]
+pub struct Certificate(RwLock<Arc<CertifiedKey>>);
+
+impl Certificate {
+    /// A certificate that nobody has signed, made in memory.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn self_signed() -> Result<Certificate, FileError> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            FileError::Content(format!("cannot make a self-signed certificate: {error}"))
+        };
+        let made =
+            generate_simple_self_signed(SELF_SIGNED_FOR.map(str::to_owned)).map_err(|e| unusable(&e))?;
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(|e| unusable(&e))?;
+        let certified = CertifiedKey::from_der(vec![made.cert.der().clone()], key, &ring::default_provider());
+        Ok(Certificate(RwLock::new(Arc::new(certified.map_err(|e| unusable(&e))?))))
+    }
+
+    /// From the contents of two files, certificate chain and private key, both PEM.
+    ///
+    /// # Errors
+    /// They are no such things, or do not belong together.
+    pub fn from_pem(paths: [&Path; 2], contents: &[Vec<u8>]) -> Result<Certificate, FileError> {
+        Ok(Certificate(RwLock::new(certified(paths, contents)?)))
+    }
+
+    /// Takes the contents of the two files in use.
+    ///
+    /// # Errors
+    /// See [`Certificate::from_pem`]; what was in use stays.
+    pub fn replace(&self, paths: [&Path; 2], contents: &[Vec<u8>]) -> Result<(), FileError> {
+        let new = certified(paths, contents)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+}
+
+fn certified(paths: [&Path; 2], contents: &[Vec<u8>]) -> Result<Arc<CertifiedKey>, FileError> {
+    let [certificate_file, key_file] = paths.map(|path| path.display());
+    let unusable = |message: String| FileError::Content(message);
+    let [chain, key] = contents else { return Err(unusable("two files are needed".into())) };
+    let chain = certificates(chain).map_err(|error| unusable(format!("{certificate_file}: {error}")))?;
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|error| unusable(format!("{key_file}: not a private key in PEM form: {error}")))?;
+    CertifiedKey::from_der(chain, key, &ring::default_provider()).map(Arc::new).map_err(|error| {
+        unusable(format!(
+            "the certificate {certificate_file} cannot be used with the key {key_file}: {error}"
+        ))
+    })
+}
+
+/// The certificates of a PEM text; at least one.
+///
+/// # Errors
+/// There is none, or one is malformed.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let all = all.map_err(|error| format!("not a certificate in PEM form: {error}"))?;
+    if all.is_empty() { Err("there is no certificate in it (PEM form is expected)".into()) } else { Ok(all) }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, with this certificate.
+///
+/// # Errors
+/// None in practice: the protocol versions are those that the provider has.
+pub fn server(certificate: Arc<Certificate>) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(Arc::new(AnyClient(provider)))
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Lets a client show a certificate and prove that it has its key; who signed it is judged with each request, since a
+/// wrong one is answered (401), and since the CA may be replaced while the connection lives.
+#[derive(Debug)]
+struct AnyClient(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for AnyClient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Reads the two files of a certificate.
+///
+/// # Errors
+/// One cannot be read, or they are of no use.
+pub fn load(paths: [&Path; 2]) -> Result<(Certificate, Vec<Vec<u8>>), FileError> {
+    let contents = files::read(&paths)?;
+    Ok((Certificate::from_pem(paths, &contents)?, contents))
+}
