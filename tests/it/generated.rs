@@ -5,7 +5,7 @@ use std::path::Path;
 use streamgauge::config::settings::{self, Kind};
 
 mod documents;
-mod schema;
+pub mod schema;
 
 /// An example with a file that exists in place of each that the table shows.
 fn with_files(example: &str, file: &Path) -> String {

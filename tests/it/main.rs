@@ -8,6 +8,7 @@ mod expose;
 mod faults;
 mod generated;
 mod house;
+mod kubernetes;
 mod lifecycle;
 mod prom;
 mod shipped;

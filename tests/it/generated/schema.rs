@@ -57,7 +57,7 @@ fn fits(schema: &Value, instance: &Value) -> bool {
     })
 }
 
-fn to_json(node: &Node) -> Value {
+pub fn to_json(node: &Node) -> Value {
     match &node.value {
         tree::Value::Null => Value::Null,
         tree::Value::Bool(value) => json!(value),

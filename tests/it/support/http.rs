@@ -5,7 +5,7 @@ use std::{io::Read as _, net::SocketAddr, time::Duration};
 /// An answer.
 pub struct Answer {
     pub status: u16,
-    headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 

@@ -3,11 +3,14 @@
 //! Nothing here sleeps and hopes: [`wait::until`] looks until a condition holds, and says what it last saw if it never does.
 
 pub mod apiserver;
+pub mod document;
 pub mod exporter;
 pub mod fake;
 pub mod hostile;
 pub mod http;
+pub mod https;
 pub mod log;
+pub mod pki;
 pub mod process;
 pub mod prometheus;
 pub mod redis;

@@ -1,0 +1,92 @@
+//! The manifests and configurations that `docs/kubernetes.md` shows: each is what it says it is, to the last field.
+
+use std::{fs, path::Path};
+
+use k8s_openapi::{
+    api::{
+        autoscaling::v2::HorizontalPodAutoscaler,
+        core::v1::Service,
+        rbac::v1::{ClusterRole, RoleBinding},
+    },
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use streamgauge::{
+    catalogue,
+    config::{self, Sources, tree},
+    serve::kubernetes::discovery,
+};
+
+use crate::{
+    generated::schema::to_json,
+    support::document::{document, yaml},
+};
+
+/// The type takes all of it: what it does not know would be gone when it is written again.
+fn fits<T: Serialize + DeserializeOwned>(manifest: &Value) {
+    let typed: T =
+        serde_json::from_value(manifest.clone()).unwrap_or_else(|error| panic!("{error}: {manifest:#}"));
+    assert_eq!(&serde_json::to_value(typed).unwrap(), manifest);
+}
+
+#[test]
+fn every_manifest_is_one() {
+    let (mut kinds, mut services) = (Vec::new(), Vec::new());
+    for block in yaml(&document("docs/kubernetes.md")).iter().filter(|block| block.contains("apiVersion:")) {
+        let manifest = to_json(
+            &tree::parse(Path::new("docs/kubernetes.md"), block)
+                .unwrap_or_else(|error| panic!("{error:?}: {block}")),
+        );
+        let kind = manifest["kind"].as_str().unwrap().to_owned();
+        match kind.as_str() {
+            "HorizontalPodAutoscaler" => {
+                fits::<HorizontalPodAutoscaler>(&manifest);
+                for metric in manifest["spec"]["metrics"].as_array().unwrap() {
+                    let (external, pods) =
+                        (&metric["external"]["metric"]["name"], &metric["pods"]["metric"]["name"]);
+                    let known = external.as_str().and_then(catalogue::for_autoscalers);
+                    assert!(known.or(pods.as_str().and_then(catalogue::for_pods)).is_some(), "{metric}");
+                }
+            }
+            "ClusterRole" => fits::<ClusterRole>(&manifest),
+            "RoleBinding" => fits::<RoleBinding>(&manifest),
+            "Service" => fits::<Service>(&manifest),
+            "APIService" => {
+                fits::<APIService>(&manifest);
+                services.push(format!(
+                    "{}/{}",
+                    manifest["spec"]["group"].as_str().unwrap(),
+                    manifest["spec"]["version"].as_str().unwrap()
+                ));
+            }
+            other => panic!("{other} is not checked"),
+        }
+        kinds.push(kind);
+    }
+    for kind in ["HorizontalPodAutoscaler", "ClusterRole", "RoleBinding", "Service"] {
+        assert!(kinds.iter().any(|found| found == kind), "{kind}: {kinds:?}");
+    }
+    let mut served: Vec<_> = discovery::GROUPS
+        .iter()
+        .flat_map(|(group, versions)| versions.iter().map(move |version| format!("{group}/{version}")))
+        .collect();
+    served.sort();
+    services.sort();
+    assert_eq!(services, served);
+}
+
+#[test]
+fn every_configuration_is_sound() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("streamgauge.yaml");
+    let text = document("docs/kubernetes.md");
+    let configurations: Vec<_> =
+        yaml(&text).into_iter().filter(|block| !block.contains("apiVersion:")).collect();
+    assert!(configurations.len() > 2);
+    for block in configurations {
+        fs::write(&file, &block).unwrap();
+        let sources = Sources { file: Some(file.clone()), ..Sources::default() };
+        config::load(&sources).unwrap_or_else(|error| panic!("{error}\n{block}"));
+    }
+}
