@@ -1,6 +1,6 @@
 //! The process as the kernel sees it, for the `process_*` metrics. Empty where there is no /proc.
 
-use crate::catalogue::Process;
+use crate::catalogue::exporter::Process;
 
 /// Reads /proc/self.
 #[cfg(target_os = "linux")]
