@@ -9,10 +9,10 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 # more arguments, e.g. make demo ARGS='--web.listen-address :9999', make test ARGS='lag'
 ARGS ?=
 
-.PHONY: help demo test lag-report test-servers check build fmt check-fmt check-lint check-docs check-deny check-rules
+.PHONY: help demo test lag-report test-servers test-kubernetes check build fmt check-fmt check-lint check-docs check-deny check-rules
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
 
 demo: ## start a private redis-server with a sample workload and serve on it, until Ctrl-C
 	@scripts/need cargo cc redis-server
@@ -29,6 +29,10 @@ lag-report: ## print how often a lag is exact, for each workload and server vers
 
 test-servers: ## fetch other Redis and Valkey versions to test against
 	@scripts/test-servers $(ARGS)
+
+test-kubernetes: ## build a Kubernetes control plane (ten minutes, once; needs Go) and test behind it
+	@scripts/need cargo cc redis-server
+	@line=$$(scripts/test-kubernetes) && export "$$line" && cargo test --locked --test kubernetes $(ARGS)
 
 check: check-fmt check-lint check-docs check-deny check-rules ## format, lints, docs, dependencies, alert rules
 
