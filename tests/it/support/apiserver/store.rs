@@ -158,6 +158,8 @@ impl Store {
         let page = all.iter().skip(skip).take(limit);
         let items: Vec<_> = page.map(|(_, object)| seen.shape((*object).clone())).collect();
         let next = skip + items.len();
+        // As a real one writes it.
+        let items = if items.is_empty() { Value::Null } else { items.into() };
         let token = if next < all.len() { format!("{version}:{next}") } else { String::new() };
         let metadata = json!({"resourceVersion": version.to_string(), "continue": token});
         Ok(json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items}))
