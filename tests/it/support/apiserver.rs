@@ -157,6 +157,11 @@ impl ApiServer {
         self.change(Store::bookmark);
     }
 
+    /// Watches are opened, and told nothing.
+    pub fn hold_events(&self) {
+        self.change(|store| store.events_held = true);
+    }
+
     /// How many watches are open whose path holds this text.
     pub fn open_watches(&self, path: &str) -> usize {
         self.shared.lock().open.iter().filter(|open| open.contains(path)).count()
