@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -124,20 +125,24 @@ fn credentials(error: &AuthError) -> String {
     format!("no credentials for the API server: {why}")
 }
 
-/// The causes, from the first that is not about the crates in between.
+/// The causes, without what only says that there is one.
 fn no_connection(error: &(dyn Error + 'static)) -> String {
-    let mut causes = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
+    let mut causes: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let late =
+            cause.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::TimedOut);
+        let text = if late { "no connection in time".to_owned() } else { cause.to_string() };
         // Some errors repeat their source in their own text.
         if !causes.iter().any(|said| said.ends_with(&text)) {
             causes.push(text);
         }
-        source = cause.source();
+        next = if late { None } else { cause.source() };
     }
-    let said = causes.iter().skip(usize::from(causes.len() > 1)).cloned().collect::<Vec<_>>();
-    format!("the API server cannot be reached: {}", said.join(": "))
+    if causes.len() > 1 {
+        causes.remove(0);
+    }
+    format!("the API server cannot be reached: {}", causes.join(": "))
 }
 
 /// On one line, and not too long.
@@ -152,7 +157,7 @@ fn bounded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{env::VarError, io};
+    use std::env::VarError;
 
     use super::*;
 
@@ -170,6 +175,20 @@ mod tests {
         let missing = io::Error::from(io::ErrorKind::NotFound);
         let said = ClusterError::in_pod(&InClusterError::ReadDefaultNamespace(missing)).to_string();
         assert!(said.contains("automountServiceAccountToken") && said.contains("not found"), "{said}");
+    }
+
+    #[test]
+    fn a_connection_that_does_not_come_about_is_told_by_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("client error (Connect)")]
+        struct Outer(#[source] io::Error);
+        for (cause, expected) in [
+            (io::Error::from(io::ErrorKind::ConnectionRefused), "connection refused"),
+            (io::Error::new(io::ErrorKind::TimedOut, "deadline has elapsed"), "no connection in time"),
+        ] {
+            let said = reason(&kube::Error::Service(Box::new(Outer(cause))), "");
+            assert_eq!(said, format!("the API server cannot be reached: {expected}"));
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use kube::{
     api::{ListParams, WatchEvent, WatchParams},
     core::{ListMeta, Status},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{Limits, error};
 
@@ -54,7 +54,7 @@ pub struct Item {
     /// Its name and labels.
     pub metadata: Metadata,
     /// What a ConfigMap holds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub data: BTreeMap<String, String>,
 }
 
@@ -65,7 +65,7 @@ pub struct Metadata {
     /// The name.
     pub name: String,
     /// The labels.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
     /// The version of the collection at which this was true.
     #[serde(default)]
@@ -86,7 +86,13 @@ impl Item {
 struct Page {
     #[serde(default)]
     metadata: ListMeta,
+    #[serde(default, deserialize_with = "or_default")]
     items: Vec<Item>,
+}
+
+/// What is empty may be null: that is how Go writes it.
+pub fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// What is heard of a collection.

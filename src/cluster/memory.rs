@@ -40,11 +40,6 @@ impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
         self.entries.insert(key, (since + during, value));
     }
 
-    /// Forgets a value at once.
-    pub fn forget(&mut self, key: &K) {
-        self.entries.remove(key);
-    }
-
     /// Forgets what may not be used any more.
     pub fn sweep(&mut self, now: Instant) {
         self.entries.retain(|_, (until, _)| now < *until);
@@ -66,9 +61,6 @@ mod tests {
         assert_eq!(memory.get(&"a", start + WHILE), None);
         memory.sweep(start + WHILE);
         assert!(memory.entries.is_empty());
-        memory.put("a", 2, start, WHILE);
-        memory.forget(&"a");
-        assert_eq!(memory.get(&"a", start), None);
     }
 
     #[test]

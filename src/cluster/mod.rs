@@ -42,8 +42,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How long things may take and be remembered, and how many.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Longest time to wait for one answer of the API server.
+    /// Longest time to wait for a page of a list, or for a watch to be opened.
     pub answer: Duration,
+    /// Longest time that a caller waits for an object.
+    pub look_up: Duration,
     /// Longest time that a caller waits for the first list of a namespace's pods.
     pub first_list: Duration,
     /// Time after which the API server is to end a watch, so that it is opened anew. That it was opened proves that what
@@ -68,6 +70,7 @@ impl Default for Limits {
         let seconds = Duration::from_secs;
         Limits {
             answer: seconds(10),
+            look_up: seconds(5),
             first_list: seconds(5),
             watch: seconds(20),
             proof: seconds(30),

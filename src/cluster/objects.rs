@@ -14,6 +14,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{
     Limits,
     error::{self, Unavailable},
+    follow::or_default,
     memory::Memory,
     path::{self, ResourceName},
 };
@@ -71,7 +72,7 @@ struct Partial {
 
 #[derive(Default, Deserialize)]
 struct Metadata {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     annotations: BTreeMap<String, String>,
 }
 
@@ -115,7 +116,11 @@ impl Objects {
         if let Some(object) = lock(&self.objects).get(&key, now) {
             return Ok(object);
         }
-        let object = self.look_up(&key).await.map_err(|reason| key.unavailable(&reason))?;
+        let object = match tokio::time::timeout(self.limits.look_up, self.look_up(&key)).await {
+            Ok(found) => found,
+            Err(_) => Err(error::no_answer(self.limits.look_up)),
+        };
+        let object = object.map_err(|reason| key.unavailable(&reason))?;
         lock(&self.objects).put(key, object.clone(), now, self.limits.object);
         Ok(object)
     }
@@ -127,34 +132,43 @@ impl Objects {
     }
 
     async fn look_up(&self, key: &Key) -> Result<Option<Arc<Object>>, String> {
-        let Some(resource) = self.resource(&key.resource).await? else { return Ok(None) };
-        if resource.namespaced != key.namespace.is_some() {
-            return Ok(None);
+        let remembered = lock(&self.resources).get(&key.resource, Instant::now());
+        let mut found = match &remembered {
+            Some(resource) => self.get(key, resource.as_deref()).await?,
+            None => Found::NoPath,
+        };
+        if matches!(found, Found::NoPath) {
+            // Not the object is missing, but what discovery once said was there, if it said anything.
+            let resource = self.resource(&key.resource).await?;
+            found = self.get(key, resource.as_deref()).await?;
         }
-        let grant = format!("grant get on {}", key.resource);
-        let collection = key.collection(&resource.path);
-        let request = Request::new(collection).get_metadata(&path::segment(&key.name), &GetParams::default());
-        match self.ask::<Partial>(request, &grant).await? {
+        Ok(match found {
+            Found::There(object) => Some(Arc::new(object)),
+            Found::NoObject | Found::NoPath => None,
+        })
+    }
+
+    async fn get(&self, key: &Key, resource: Option<&Resource>) -> Result<Found<Object>, String> {
+        let Some(resource) = resource.filter(|resource| resource.namespaced == key.namespace.is_some())
+        else {
+            return Ok(Found::NoObject);
+        };
+        let request = Request::new(key.collection(&resource.path))
+            .get_metadata(&path::segment(&key.name), &GetParams::default());
+        Ok(match self.ask::<Partial>(request, &format!("grant get on {}", key.resource)).await? {
             Found::There(Partial { metadata: Metadata { mut annotations } }) => {
                 annotations.remove(LAST_APPLIED);
                 let (kind, api_version) = (resource.kind.clone(), resource.api_version.clone());
-                Ok(Some(Arc::new(Object { kind, api_version, annotations })))
+                Found::There(Object { kind, api_version, annotations })
             }
-            Found::NoObject => Ok(None),
-            Found::NoPath => {
-                // Not the object is missing, but what discovery once said was there.
-                lock(&self.resources).forget(&key.resource);
-                Err(format!("{} is not served any more: ask again", resource.api_version))
-            }
-        }
+            Found::NoObject => Found::NoObject,
+            Found::NoPath => Found::NoPath,
+        })
     }
 
-    /// What kind of thing a resource is; `None` where there is no such resource.
+    /// What kind of thing a resource is, as of now; `None` where there is no such resource.
     async fn resource(&self, name: &ResourceName) -> Result<Option<Arc<Resource>>, String> {
         let now = Instant::now();
-        if let Some(resource) = lock(&self.resources).get(name, now) {
-            return Ok(resource);
-        }
         let resource = self.discover(name).await?.map(Arc::new);
         // What is not there may be installed at any time.
         let during = if resource.is_some() { self.limits.resource } else { self.limits.object };
@@ -211,14 +225,14 @@ impl Objects {
         grant: &str,
     ) -> Result<Found<T>, String> {
         let request = request.map_err(|error| error.to_string())?;
-        match tokio::time::timeout(self.limits.answer, self.client.request(request)).await {
-            Ok(Ok(answer)) => Ok(Found::There(answer)),
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => {
-                // The API server knows what it looked for; what answers for a path that leads nowhere does not.
-                Ok(if status.reason == "NotFound" { Found::NoObject } else { Found::NoPath })
+        match self.client.request(request).await {
+            Ok(answer) => Ok(Found::There(answer)),
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                // Only whoever looked for the object says its name.
+                let named = status.details.is_some_and(|details| !details.name.is_empty());
+                Ok(if named { Found::NoObject } else { Found::NoPath })
             }
-            Ok(Err(error)) => Err(error::reason(&error, grant)),
-            Err(_) => Err(error::no_answer(self.limits.answer)),
+            Err(error) => Err(error::reason(&error, grant)),
         }
     }
 }

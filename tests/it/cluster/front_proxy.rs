@@ -194,8 +194,8 @@ fn what_is_known_stays_while_the_config_map_cannot_be_read() {
     let follower = Follower::start(bench);
     follower.until(&first);
     let server = &follower.bench.server;
-    server.fail("/configmaps", Failure::Status(403));
     follower.bench.until_watches("", 1);
+    server.fail("/configmaps", Failure::Status(403));
     server.close_watches();
     server.set_front_proxy(&[(CA, &second)]);
     let attempts = server.requests("watch ").len();

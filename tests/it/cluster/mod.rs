@@ -25,13 +25,14 @@ struct Bench {
 /// Limits that are never reached: a busy machine must not look like an API server that hangs.
 fn patient() -> Limits {
     let long = Duration::from_secs(1000);
-    Limits { answer: long, first_list: long, proof: long, ..Limits::default() }
+    Limits { answer: long, look_up: long, first_list: long, proof: long, ..Limits::default() }
 }
 
 /// Limits that are soon reached. Only for tests in which they are: a busy machine reaches them as well.
 fn short() -> Limits {
     Limits {
         answer: Duration::from_millis(300),
+        look_up: Duration::from_millis(300),
         first_list: Duration::from_millis(200),
         watch: Duration::from_secs(1),
         proof: Duration::from_millis(1500),

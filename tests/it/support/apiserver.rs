@@ -157,6 +157,11 @@ impl ApiServer {
         self.change(Store::bookmark);
     }
 
+    /// Watches are opened, and told nothing.
+    pub fn hold_events(&self) {
+        self.change(|store| store.events_held = true);
+    }
+
     /// How many watches are open whose path holds this text.
     pub fn open_watches(&self, path: &str) -> usize {
         self.shared.lock().open.iter().filter(|open| open.contains(path)).count()
@@ -231,6 +236,9 @@ async fn answer(
         Some(Target::Collection(of)) if seen.verb == "watch" => return stream(shared, seen, of),
         Some(Target::Collection(of)) => shared.lock().list(&seen, &of),
         Some(Target::Object(key)) => shared.lock().get(&key).map(|object| seen.shape(object)).ok_or(404),
+        None if seen.place().is_some() => {
+            return (StatusCode::NOT_FOUND, axum::Json(Seen::nothing_there())).into_response();
+        }
         None => return text_answer(404, "404 page not found"),
     };
     answer.map_or_else(|code| status(&seen, code), |found| axum::Json(found).into_response())

@@ -102,6 +102,15 @@ impl Seen {
         })
     }
 
+    /// What a real API server says of a path to a resource that it does not serve.
+    pub fn nothing_there() -> Value {
+        json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": "the server could not find the requested resource", "reason": "NotFound", "details": {},
+            "code": 404,
+        })
+    }
+
     /// A failure, in the words of a real API server.
     pub fn status(&self, code: u16) -> Value {
         let place = self.place();
@@ -131,7 +140,7 @@ impl Seen {
         };
         json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": message, "reason": reason, "code": code,
+            "message": message, "reason": reason, "details": {"name": name, "kind": plural}, "code": code,
         })
     }
 }

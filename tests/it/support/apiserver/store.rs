@@ -46,6 +46,8 @@ pub struct Store {
     pub seen: Vec<Seen>,
     /// Paths of the watches that are open.
     pub open: Vec<String>,
+    /// Whether what happens is kept from the watches.
+    pub events_held: bool,
     /// How often all watches were closed.
     pub watches_closed: u64,
 }
@@ -80,6 +82,7 @@ impl Store {
             failures: vec![],
             seen: vec![],
             open: vec![],
+            events_held: false,
             watches_closed: 0,
         };
         for (group, version, plural, kind, namespaced) in [
@@ -158,6 +161,8 @@ impl Store {
         let page = all.iter().skip(skip).take(limit);
         let items: Vec<_> = page.map(|(_, object)| seen.shape((*object).clone())).collect();
         let next = skip + items.len();
+        // As a real one writes it.
+        let items = if items.is_empty() { Value::Null } else { items.into() };
         let token = if next < all.len() { format!("{version}:{next}") } else { String::new() };
         let metadata = json!({"resourceVersion": version.to_string(), "continue": token});
         Ok(json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items}))
@@ -167,7 +172,8 @@ impl Store {
     pub fn next_event(&self, seen: &Seen, of: &Key, after: u64) -> Option<(u64, &'static str, Value)> {
         let concerns =
             |event: &&Event| event.key.as_ref().is_none_or(|key| key.is_in(of) && key.is_selected(seen));
-        let event = self.events.iter().filter(|event| event.version > after).find(concerns)?;
+        let mut later = self.events.iter().filter(|event| event.version > after && !self.events_held);
+        let event = later.find(concerns)?;
         Some((event.version, event.kind, event.object.clone()))
     }
 
