@@ -125,25 +125,22 @@ async fn version() -> Json<serde_json::Value> {
 
 /// Counts a request by the API that it is for.
 async fn count(State(adapter): State<Adapter>, request: Request, next: Next) -> Response {
-    const APIS: [(&str, &str); 5] = [
-        ("/apis/external.metrics.k8s.io/v1beta1/namespaces/", external::API),
-        ("/apis/custom.metrics.k8s.io/v1beta1/", custom::API),
-        ("/apis/custom.metrics.k8s.io/v1beta2/", custom::API),
-        ("/apis", "discovery"),
-        ("/openapi", "discovery"),
-    ];
-    let path = request.uri().path();
-    let is_document = path.trim_end_matches('/').split('/').count() <= 4;
-    let api = match APIS.iter().find(|(prefix, _)| path.starts_with(prefix)) {
-        Some((_, "discovery")) => "discovery",
-        Some(_) if is_document => "discovery",
-        Some((_, api)) => api,
-        None if ["/healthz", "/livez", "/readyz", "/version"].contains(&path) => "health",
-        None => "other",
-    };
+    let api = api(request.uri().path());
     let answer = next.run(request).await;
     adapter.app.requests.answered(api, answer.status().as_u16());
     answer
+}
+
+/// The `api` label of a path: what lies below the version of a metrics API is a metric.
+fn api(path: &str) -> &'static str {
+    let mut parts = path.trim_matches('/').split('/');
+    match (parts.next(), parts.next(), parts.nth(1)) {
+        (Some("apis"), Some(discovery::EXTERNAL), Some(_)) => external::API,
+        (Some("apis"), Some(discovery::CUSTOM), Some(_)) => custom::API,
+        (Some("apis" | "openapi"), ..) => "discovery",
+        (Some("healthz" | "livez" | "readyz" | "version"), None, _) => "health",
+        _ => "other",
+    }
 }
 
 impl Adapter {
