@@ -16,9 +16,10 @@
 //! | [`catalogue`] | the table of metrics and how to read each from the model | `model` |
 //! | [`config`] | flags, variables and file to a sound `Config` | `catalogue`, `model` |
 //! | [`collect`] | all that talks to Redis | `config`, `model` |
-//! | [`cluster`] | all that talks to the Kubernetes API server | `model` |
+//! | [`cluster`] | all that talks to the Kubernetes API server | `model`, `pem` |
 //! | [`files`] | files that are read again when they change | nothing |
-//! | [`serve`] | all that answers | `catalogue`, `cluster`, `files`, `model` |
+//! | [`pem`] | certificates and keys, with errors that quote nothing | nothing |
+//! | [`serve`] | all that answers | `catalogue`, `cluster`, `files`, `model`, `pem` |
 //! | [`demo`] | a private Redis with a sample workload | nothing |
 //! | [`cli`], [`run`] | the command line, and the wiring | all |
 //!
@@ -35,5 +36,6 @@ pub mod config;
 pub mod demo;
 pub mod files;
 pub mod model;
+pub mod pem;
 pub mod run;
 pub mod serve;

@@ -67,12 +67,13 @@ pub enum RunError {
     Io(#[from] io::Error),
 }
 
-/// Starts the log on standard error. Libraries are heard from warnings on, but for kube's client: it would report every
-/// failure, and answers in full. What comes of them is logged by `cluster`.
+/// Starts the log on standard error. Libraries are heard from warnings on, but for two: kube's client would report every
+/// failure, and answers in full, where what comes of them is logged by `cluster`; h2 warns of what any client can do.
 fn start_log(log: &Log) {
     let filter = Targets::new()
         .with_target("streamgauge", log.level)
         .with_target("kube_client", LevelFilter::OFF)
+        .with_target("h2", LevelFilter::ERROR)
         .with_default(tracing::Level::WARN.min(log.level));
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     let lines = if log.json {

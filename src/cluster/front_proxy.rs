@@ -4,16 +4,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kube::Client;
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use rustls::RootCertStore;
 use tokio::sync::watch;
 
 use super::{
     Limits,
     follow::{self, Collection, Item, News},
 };
+use crate::pem;
 
 /// Namespace of the ConfigMap.
 const NAMESPACE: &str = "kube-system";
@@ -91,14 +89,13 @@ impl FrontProxy {
     }
 }
 
-fn check_authority(pem: &str) -> Result<(), FrontProxyError> {
+fn check_authority(text: &str) -> Result<(), FrontProxyError> {
     let wrong = |problem: String| FrontProxyError { key: CLIENT_CA, problem };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        let certificate = certificate.map_err(|error| wrong(format!("is not PEM: {error}")))?;
+    for certificate in pem::certificates(text.as_bytes()).map_err(|error| wrong(error.to_owned()))? {
         roots.add(certificate).map_err(|error| wrong(format!("holds what is no certificate: {error}")))?;
     }
-    if roots.is_empty() { Err(wrong("holds no certificate".to_owned())) } else { Ok(()) }
+    Ok(())
 }
 
 /// An array of strings, in JSON; a missing one is empty.

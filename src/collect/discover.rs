@@ -54,6 +54,8 @@ impl Discovery {
     /// A cursor means nothing to another connection, which may lead to another server.
     pub fn restart(&mut self) {
         self.round = None;
+        // And it may have streams that are not known: the next search goes through all of its keys.
+        self.complete = false;
     }
 
     /// The names to measure: true for those that are configured by their name, which are shown even if they do not exist.
@@ -67,8 +69,8 @@ impl Discovery {
         self.known.remove(name);
     }
 
-    /// Looks for streams. The first round goes through all keys, so that no sum over a glob is ever partial; later ones
-    /// are bounded, and a stream that is gone in the meantime is noticed when it is asked for.
+    /// Looks for streams. The first round of a connection goes through all keys; later ones are bounded: in a large key
+    /// space, a stream that is new is found some polls later, and one that is gone is noticed when it is asked for.
     ///
     /// # Errors
     /// No reply, or SCAN is refused. What was known stays known.

@@ -1,6 +1,6 @@
 //! What autoscalers are offered besides the catalogue's own names, and who may read what: as configured.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{lag::Policy, name::Name, pattern::Pattern};
 
@@ -100,10 +100,36 @@ impl Target {
         self.has_server(redis) && self.stream.as_ref().is_none_or(|pattern| pattern.matches(stream))
     }
 
+    /// Whether all streams of the servers that are meant are.
+    fn has_every_stream(&self) -> bool {
+        match &self.stream {
+            None => true,
+            Some(Pattern::Glob(glob)) => glob.text() == "*",
+            Some(Pattern::Exact(_)) => false,
+        }
+    }
+
     /// Whether a group is meant, of a stream that is.
     #[must_use]
     pub fn has_group(&self, group: &Name) -> bool {
         self.group.as_ref().is_none_or(|pattern| pattern.matches(group))
+    }
+}
+
+/// As a selector would say it; empty for any.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |pattern: &Pattern| match pattern {
+            Pattern::Exact(name) => name.to_string(),
+            Pattern::Glob(glob) => glob.text().to_owned(),
+        };
+        let parts = [
+            ("redis", self.redis.as_ref().map(ToString::to_string)),
+            ("stream", self.stream.as_ref().map(text)),
+            ("group", self.group.as_ref().map(text)),
+        ];
+        let parts = parts.into_iter().filter_map(|(label, value)| Some(format!("{label}={}", value?)));
+        f.write_str(&parts.collect::<Vec<_>>().join(","))
     }
 }
 
@@ -113,6 +139,15 @@ impl Offer {
     pub fn lets_read(&self, namespace: &str, redis: &str, stream: &Name) -> bool {
         let mut rules = self.streams.iter().filter(|rule| rule.target.has_stream(redis, stream)).peekable();
         rules.peek().is_none() || rules.any(|rule| rule.namespaces.contain(namespace))
+    }
+
+    /// Whether a namespace may read any stream of a server: not where one rule is for all of them, and no rule that is for
+    /// some of them names the namespace.
+    #[must_use]
+    pub fn lets_read_some(&self, namespace: &str, redis: &str) -> bool {
+        let rules = || self.streams.iter().filter(|rule| rule.target.has_server(redis));
+        !rules().any(|rule| rule.target.has_every_stream())
+            || rules().any(|rule| rule.namespaces.contain(namespace))
     }
 }
 
@@ -159,6 +194,20 @@ mod tests {
                 expected,
                 "{namespace} {redis}"
             );
+        }
+    }
+
+    #[test]
+    fn a_server_may_be_for_some_only() {
+        let streams = vec![rule(Some("secret"), "*", &["pay"]), rule(Some("secret"), "a*", &["audit"])];
+        let offer = Offer { streams, ..Offer::default() };
+        for (namespace, redis, expected) in [
+            ("pay", "secret", true),
+            ("audit", "secret", true),
+            ("shop", "secret", false),
+            ("shop", "main", true),
+        ] {
+            assert_eq!(offer.lets_read_some(namespace, redis), expected, "{namespace} {redis}");
         }
     }
 }

@@ -90,14 +90,11 @@ impl Selector {
             .map(|requirement| &requirement.operator)
     }
 
-    /// The only value that a label may have, where a requirement names just one.
+    /// The only values that a label may have, where a requirement names them.
     #[must_use]
-    pub fn exact(&self, key: &str) -> Option<&str> {
+    pub fn one_of(&self, key: &str) -> Option<&[String]> {
         self.of(key).find_map(|operator| match operator {
-            Operator::In(values) => match &values[..] {
-                [value] => Some(value.as_str()),
-                _ => None,
-            },
+            Operator::In(values) => Some(&values[..]),
             _ => None,
         })
     }

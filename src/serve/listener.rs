@@ -38,6 +38,11 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a client may take to send the head of a request, and to stay idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Most bytes of the headers of an HTTP/2 request: a user of Kubernetes may be in hundreds of groups.
+const MAX_HEADERS: u32 = 256 * 1024;
+/// Most requests that a client may have cancelled before they were looked at: the API server passes its clients' on.
+const MAX_CANCELLED: usize = 200;
+
 /// Who is at the other end of a connection: an extension of every request.
 #[derive(Debug, Default)]
 pub struct Peer {
@@ -58,8 +63,15 @@ pub async fn serve(
 ) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT).max_concurrent_streams(64);
-    let server = Arc::new(Server { builder, router, tls: tls.map(TlsAcceptor::from) });
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEADER_TIMEOUT)
+        .max_concurrent_streams(64)
+        .max_header_list_size(MAX_HEADERS)
+        .max_pending_accept_reset_streams(MAX_CANCELLED);
+    let tls = tls.map(TlsAcceptor::from);
+    let server = Arc::new(Server { builder, router, tls, cancel: cancel.clone() });
     let graceful = GracefulShutdown::new();
     let crowd = Arc::new(Crowd::default());
     loop {
@@ -98,6 +110,7 @@ struct Server {
     builder: auto::Builder<TokioExecutor>,
     router: Router,
     tls: Option<TlsAcceptor>,
+    cancel: CancellationToken,
 }
 
 impl Server {
@@ -105,7 +118,12 @@ impl Server {
         let Some(tls) = &self.tls else {
             return self.requests(stream, Vec::new(), watcher, seat).await;
         };
-        match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        let handshake = tokio::select! {
+            // Whoever has not come in yet holds up no end.
+            () = self.cancel.cancelled() => return,
+            handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => handshake,
+        };
+        match handshake {
             Ok(Ok(stream)) => {
                 let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
                 let certificates = shown.iter().map(|certificate| certificate.clone().into_owned()).collect();

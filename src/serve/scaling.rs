@@ -14,6 +14,7 @@ use crate::{
         lag::{Lag, Policy},
         name::Name,
         offer::{Offer, Target},
+        pattern::Pattern,
         selector::Selector,
         snapshot::{Consumer, Group, Poll, Server, Snapshot, StreamEntry, View},
         time::UnixMicros,
@@ -29,6 +30,8 @@ pub struct Question<'a> {
     pub now: Instant,
     /// A metric that autoscalers may read.
     pub metric: &'static Metric,
+    /// The name under which it is asked for.
+    pub name: &'a str,
     /// The series that may match: those of any of these.
     pub targets: &'a [&'a Target],
     /// Which of them are asked for, by their labels.
@@ -106,35 +109,56 @@ pub fn items(question: &Question<'_>) -> Result<Vec<Item>, Refusal> {
 }
 
 /// The value of each pod: that of the consumers which are named like it, in all groups that match. A pod without one has
-/// 0 of what adds up, and no age.
+/// 0 of what adds up, and no age; but where there are consumers and none of them is one of `peers`, pods of the same sort,
+/// they go by other names, and nothing is known of any pod.
 ///
 /// # Errors
 /// See [`Refusal`].
 pub fn pods<'p>(
     question: &Question<'_>,
-    pods: impl IntoIterator<Item = &'p str>,
+    pods: &[&'p str],
+    peers: &[String],
 ) -> Result<BTreeMap<&'p str, Value>, Refusal> {
     let mut measured_at = None;
-    let mut of_name: HashMap<&[u8], Option<f64>> = HashMap::new();
+    if question.selector.one_of("consumer").is_some() {
+        let message = "a pod's consumer is the one that is named like it: leave consumer out of the selector";
+        return Err(Refusal::Bad(message.to_owned()));
+    }
+    // A value of which a part is not known is an error here, and only for whoever asks for that pod.
+    let mut of_name: HashMap<&[u8], Result<f64, Refusal>> = HashMap::new();
     let streams = question.streams()?;
     for found in &streams {
         for group in question.groups(found)? {
             let time = found.poll.measured_at();
             measured_at = Some(measured_at.map_or(time, |oldest: UnixMicros| oldest.min(time)));
             for consumer in question.consumers(found, group)? {
-                let value = question.value_of(consumer, group).ok();
-                let of_pod = of_name.entry(consumer.name.as_bytes()).or_insert(Some(0.0));
-                // One that is not known makes the pod's unknown.
-                *of_pod = of_pod.zip(value).map(|(a, b)| question.metric.combine.of(a, b));
+                let of_pod = of_name.entry(consumer.name.as_bytes()).or_insert(Ok(0.0));
+                match (&of_pod, question.value_of(consumer, group)) {
+                    (Ok(sum), Ok(value)) => *of_pod = Ok(question.metric.combine.of(*sum, value)),
+                    (Ok(_), Err(why)) => *of_pod = Err(found.unknown(group, why)),
+                    (Err(_), _) => {}
+                }
             }
         }
     }
     let Some(measured_at) = measured_at else { return Err(question.nothing()) };
-    let of_pod = |pod: &str| match of_name.get(pod.as_bytes()) {
-        Some(value) => *value,
-        None => (question.metric.combine == Combine::Sum).then_some(0.0),
-    };
-    Ok(pods.into_iter().filter_map(|pod| Some((pod, Value { number: of_pod(pod)?, measured_at }))).collect())
+    if !of_name.is_empty() && !peers.iter().any(|pod| of_name.contains_key(pod.as_bytes())) {
+        let example = of_name.keys().min().map(|name| Name::from(*name)).unwrap_or_else(|| Name::from(""));
+        return Err(Refusal::NotFound(format!(
+            "none of the consumers ({example:?}, say) is named like one of these pods: give each the name of its pod, as by \
+             CONSUMER_NAME from metadata.name"
+        )));
+    }
+    let mut values = BTreeMap::new();
+    for pod in pods {
+        let number = match of_name.get(pod.as_bytes()) {
+            Some(value) => value.clone()?,
+            None if question.metric.combine == Combine::Sum => 0.0,
+            None => continue,
+        };
+        values.insert(*pod, Value { number, measured_at });
+    }
+    Ok(values)
 }
 
 impl<'a> Question<'a> {
@@ -142,11 +166,10 @@ impl<'a> Question<'a> {
     fn streams(&self) -> Result<Vec<Found<'a>>, Refusal> {
         let labels = self.metric.read.labels();
         if let Some(other) = self.selector.0.iter().find(|wanted| !labels.contains(&wanted.key.as_str())) {
+            let (name, labels) = (self.name, labels.join(", "));
             return Err(Refusal::Bad(format!(
-                "{} has no label {:?}: its labels are {}",
-                self.metric.name,
-                other.key,
-                labels.join(", ")
+                "{name} has no label {:?}: its labels are {labels}",
+                other.key
             )));
         }
         let mut found = Vec::new();
@@ -156,13 +179,13 @@ impl<'a> Question<'a> {
             if targets.is_empty() || !self.selector.allows("redis", &server.name) {
                 continue;
             }
-            if self.hidden_whole(server) {
+            if self.is_hidden(server, &targets) {
                 continue;
             }
             let why_down = server.why_down(self.now);
             let (None, Some(poll)) = (&why_down, server.fresh(self.now)) else {
                 let why = why_down.unwrap_or_default();
-                let narrower = if self.snapshot.servers.len() > 1 && self.selector.exact("redis").is_none() {
+                let narrower = if self.snapshot.servers.len() > 1 && self.selector.one_of("redis").is_none() {
                     " (a selector with redis=… leaves it out)"
                 } else {
                     ""
@@ -184,12 +207,21 @@ impl<'a> Question<'a> {
         Ok(found)
     }
 
-    /// Whether the one stream that is asked for may not be read on this server: then even its server's state is no
-    /// answer to give.
-    fn hidden_whole(&self, server: &Server) -> bool {
-        self.selector
-            .exact("stream")
-            .is_some_and(|stream| !self.offer.lets_read(self.namespace, &server.name, &Name::from(stream)))
+    /// Whether nothing that is asked for may be read on this server: then even its state is no answer to give.
+    fn is_hidden(&self, server: &Server, targets: &[&&Target]) -> bool {
+        let may_read = |stream: &Name| self.offer.lets_read(self.namespace, &server.name, stream);
+        let exact = |target: &&&Target| match &target.stream {
+            Some(Pattern::Exact(name)) => Some(name.clone()),
+            _ => None,
+        };
+        let of_selector = self
+            .selector
+            .one_of("stream")
+            .map(|names| names.iter().any(|name| may_read(&Name::from(name.as_str()))));
+        let of_targets: Option<Vec<_>> = targets.iter().map(exact).collect();
+        let of_targets = of_targets.map(|names| names.iter().any(may_read));
+        let of_server = self.offer.lets_read_some(self.namespace, &server.name);
+        !of_server || of_selector == Some(false) || of_targets == Some(false)
     }
 
     /// The groups of a stream that are asked for.
@@ -215,8 +247,7 @@ impl<'a> Question<'a> {
 
     /// The consumers of a group that are asked for; none of a group that does not exist.
     fn consumers(&self, found: &Found<'a>, group: &'a Group) -> Result<Vec<&'a Consumer>, Refusal> {
-        let unknown =
-            |why: &str| Err(Refusal::Unavailable(format!("group {:?} of {found}: {why}", group.name)));
+        let unknown = |why: &str| Err(found.unknown(group, why));
         let is_meant = |consumer: &&Consumer| self.selector.allows("consumer", consumer.name.text());
         match &group.consumers {
             Some(Ok(consumers)) => Ok(consumers.iter().filter(is_meant).collect()),
@@ -244,17 +275,15 @@ impl<'a> Question<'a> {
             self.readable(&found)?;
             if let Some(stream) = found.entry.stream() {
                 let number = read(stream, &view).ok_or_else(|| {
-                    Refusal::Unavailable(format!("{found}: {} was not measured", self.metric.name))
+                    Refusal::Unavailable(format!("{found}: {} was not measured", self.name))
                 })?;
                 push(None, None, number);
             }
             return Ok(());
         }
         for group in self.groups(&found)? {
-            let unknown = |why: &str| {
-                let policy = self.about_policy(group, view.policy);
-                Refusal::Unavailable(format!("group {:?} of {found}: {why}{policy}", group.name))
-            };
+            let unknown =
+                |why: &str| found.unknown(group, &format!("{why}{}", self.about_policy(group, view.policy)));
             match &self.metric.read {
                 Read::Group(read) => {
                     let number = read(group, &view).map_or_else(|| (self.metric.absent)(group), Ok);
@@ -293,12 +322,20 @@ impl<'a> Question<'a> {
             Read::Consumer(_) => "consumer",
             _ => "group",
         };
-        let of = if self.selector.0.is_empty() { String::new() } else { format!(" {{{}}}", self.selector) };
-        Refusal::NotFound(format!("no {what} matches {}{of}", self.metric.name))
+        let targets = self.targets.iter().map(ToString::to_string);
+        let wanted: Vec<_> =
+            targets.chain([self.selector.to_string()]).filter(|text| !text.is_empty()).collect();
+        let of = if wanted.is_empty() { String::new() } else { format!(" {{{}}}", wanted.join(",")) };
+        Refusal::NotFound(format!("no {what} matches {}{of}", self.name))
     }
 }
 
 impl Found<'_> {
+    /// Something about a group is not known.
+    fn unknown(&self, group: &Group, why: &str) -> Refusal {
+        Refusal::Unavailable(format!("group {:?} of {self}: {why}", group.name))
+    }
+
     fn labels(&self, group: Option<&Group>, consumer: Option<&Name>) -> Vec<(&'static str, String)> {
         let names = [("group", group.map(|group| &group.name)), ("consumer", consumer)];
         [

@@ -49,6 +49,7 @@ impl Asking {
             snapshot: &self.snapshot,
             now: self.now,
             metric: catalogue::for_autoscalers(self.metric).unwrap(),
+            name: self.metric,
             targets: &[&self.target],
             selector: &Selector::parse(self.selector).unwrap(),
             policy: self.policy,
@@ -63,7 +64,8 @@ impl Asking {
 
     fn pods(&self, names: &[&'static str]) -> Result<Vec<(&'static str, f64)>, Refusal> {
         self.ask(|question| {
-            let values = pods(question, names.iter().copied())?;
+            let peers: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            let values = pods(question, names, &peers)?;
             Ok(values.into_iter().map(|(name, value)| (name, value.number)).collect())
         })
     }
@@ -311,6 +313,25 @@ fn pods_are_consumers_of_all_groups() {
     // Who never came has no idle time, not one of 0.
     let idle = Asking::of(CONSUMER_IDLE, streams());
     assert_eq!(idle.pods(&pods), Ok(vec![("pod-1", 70.0), ("pod-2", 9.0)]));
+    // Of consumers that go by other names nothing is known of pods, least of all that they have nothing.
+    assert_eq!(
+        pending().pods(&["pod-3", "pod-4"]),
+        Err(Refusal::NotFound(
+            "none of the consumers (\"other\", say) is named like one of these pods: give each the name of its pod, as by \
+             CONSUMER_NAME from metadata.name"
+                .to_owned()
+        ))
+    );
+    assert!(matches!(pending().select("consumer=pod-1").pods(&pods), Err(Refusal::Bad(_))));
+    // Where nobody has come yet, nobody has anything.
+    let nobody = Asking::of(CONSUMER_PENDING, vec![stream_of("orders", vec![consumers("a", &[])])]);
+    assert_eq!(nobody.pods(&["pod-3"]), Ok(vec![("pod-3", 0.0)]));
+    // A part that is not known makes the pod's number unknown.
+    let inactive = Asking::of("redis_stream_group_consumer_inactive_seconds", streams());
+    assert_unavailable(
+        inactive.pods(&pods),
+        "group \"a\" of stream \"orders\" on redis \"main\": a consumer never got an entry, or Redis is older than 7.2",
+    );
     // Without a group there is nothing that a pod could have.
     assert!(matches!(pending().select("stream=nowhere").pods(&pods), Err(Refusal::NotFound(_))));
     assert!(matches!(Asking::of(CONSUMER_PENDING, vec![]).pods(&pods), Err(Refusal::NotFound(_))));

@@ -7,10 +7,10 @@ use std::{
 
 use rcgen::generate_simple_self_signed;
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
     server::{
         ClientHello, ResolvesServerCert,
         danger::{ClientCertVerified, ClientCertVerifier},
@@ -18,7 +18,15 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use crate::files::{self, FileError};
+use crate::{
+    files::{self, FileError},
+    pem,
+};
+
+/// Most certificates that a client may show besides its own, and most bytes of all of them. A front proxy shows one or none;
+/// whoever is made to look for a path through hundreds is kept busy for minutes.
+const MAX_INTERMEDIATES: usize = 3;
+const MAX_CHAIN_BYTES: usize = 16 * 1024;
 
 /// Names of the certificate that is made where none is given. Whoever connects to it does not verify it.
 const SELF_SIGNED_FOR: [&str; 2] = ["streamgauge", "localhost"];
@@ -66,24 +74,13 @@ fn certified(paths: [&Path; 2], contents: &[Vec<u8>]) -> Result<Arc<CertifiedKey
     let [certificate_file, key_file] = paths.map(|path| path.display());
     let unusable = |message: String| FileError::Content(message);
     let [chain, key] = contents else { return Err(unusable("two files are needed".into())) };
-    let chain = certificates(chain).map_err(|error| unusable(format!("{certificate_file}: {error}")))?;
-    let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|error| unusable(format!("{key_file}: not a private key in PEM form: {error}")))?;
+    let chain = pem::certificates(chain).map_err(|error| unusable(format!("{certificate_file} {error}")))?;
+    let key = pem::private_key(key).map_err(|error| unusable(format!("{key_file} {error}")))?;
     CertifiedKey::from_der(chain, key, &ring::default_provider()).map(Arc::new).map_err(|error| {
         unusable(format!(
             "the certificate {certificate_file} cannot be used with the key {key_file}: {error}"
         ))
     })
-}
-
-/// The certificates of a PEM text; at least one.
-///
-/// # Errors
-/// There is none, or one is malformed.
-pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let all = all.map_err(|error| format!("not a certificate in PEM form: {error}"))?;
-    if all.is_empty() { Err("there is no certificate in it (PEM form is expected)".into()) } else { Ok(all) }
 }
 
 impl ResolvesServerCert for Certificate {
@@ -122,10 +119,14 @@ impl ClientCertVerifier for AnyClient {
 
     fn verify_client_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
+        let bytes = own.len() + others.iter().map(|other| other.len()).sum::<usize>();
+        if others.len() > MAX_INTERMEDIATES || bytes > MAX_CHAIN_BYTES {
+            return Err(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
+        }
         Ok(ClientCertVerified::assertion())
     }
 

@@ -3,7 +3,10 @@
 //! The API server has authenticated and authorized the user by then, and names them in headers. These are believed of a
 //! client whose certificate is signed by the requestheader CA and has an allowed name; to any other they give nothing.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
     Extension,
@@ -19,10 +22,14 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio::sync::watch;
-use x509_cert::{Certificate, der::Decode as _};
+use x509_cert::{
+    Certificate,
+    der::{Decode as _, oid::db::rfc4519},
+    ext::pkix::name::DirectoryString,
+};
 
 use super::status::Status;
-use crate::serve::{listener::Peer, tls};
+use crate::{pem, serve::listener::Peer};
 
 /// Whom to believe.
 #[derive(Debug)]
@@ -63,7 +70,7 @@ impl Trust {
         group_headers: &[String],
     ) -> Result<Trust, String> {
         let mut roots = RootCertStore::empty();
-        for certificate in tls::certificates(client_ca.as_bytes())? {
+        for certificate in pem::certificates(client_ca.as_bytes())? {
             roots.add(certificate).map_err(|error| format!("a CA certificate is of no use: {error}"))?;
         }
         let provider = Arc::new(ring::default_provider());
@@ -102,18 +109,49 @@ impl Trust {
 
 fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
     let certificate = Certificate::from_der(certificate).ok()?;
-    let name = certificate.tbs_certificate().subject().common_name().ok()??;
-    Some(name.value().into_owned())
+    // Of several, the last one counts, as for the API server's own front proxy.
+    let names = certificate.tbs_certificate().subject().iter();
+    let last = names.filter(|attribute| attribute.oid == rfc4519::COMMON_NAME).last()?;
+    Some(DirectoryString::try_from(&last.value).ok()?.value().into_owned())
+}
+
+/// Shortest time between two warnings of refused certificates: a stranger must not fill the log.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What requests come through.
+#[derive(Debug)]
+pub struct Gate {
+    trusted: Trusted,
+    warned: Mutex<Option<Instant>>,
+}
+
+impl Gate {
+    /// Nobody has been refused yet.
+    #[must_use]
+    pub fn new(trusted: Trusted) -> Gate {
+        Gate { trusted, warned: Mutex::new(None) }
+    }
+
+    /// A certificate that is refused is most likely the API server's, and the configuration is wrong. Who shows none is
+    /// nobody.
+    fn warn_of(&self, stranger: &Stranger) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = warned.is_none_or(|last| last.elapsed() >= WARNING_INTERVAL);
+        if *stranger != Stranger::NoCertificate && is_due {
+            *warned = Some(Instant::now());
+            tracing::warn!(reason = %stranger, "request refused: is this the front proxy of another cluster?");
+        }
+    }
 }
 
 /// Lets a request in, or answers 401.
 pub async fn authenticate(
-    State(trusted): State<Trusted>,
+    State(gate): State<Arc<Gate>>,
     Extension(peer): Extension<Arc<Peer>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let trust = trusted.borrow().clone();
+    let trust = gate.trusted.borrow().clone();
     let Some(trust) = trust else {
         let message = "the CA of the front proxy is not known yet: see the log of streamgauge";
         return Status::unavailable(message).into_response();
@@ -127,6 +165,7 @@ pub async fn authenticate(
         }
         Err(stranger) => {
             tracing::debug!(reason = %stranger, "request refused");
+            gate.warn_of(&stranger);
             let message = "Unauthorized: only the Kubernetes API server's front proxy may ask here";
             return Status::new(StatusCode::UNAUTHORIZED, message).into_response();
         }

@@ -3,21 +3,22 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Json, Router,
-    extract::{Path, RawQuery, State},
+    Router,
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     http::StatusCode,
+    response::Response,
     routing::get,
 };
 
 use super::{
     Adapter,
     answers::{self, Described},
-    discovery, selector,
+    aside, bad_path, discovery, selector,
     status::Status,
 };
 use crate::{
     catalogue::{self, Metric},
-    cluster::{Cluster, Object},
+    cluster::{Cluster, Object, Unavailable},
     model::{offer::Target, pattern::Pattern, selector::Selector, snapshot::Snapshot},
     serve::scaling::{self, Question, Value},
 };
@@ -28,26 +29,31 @@ pub const API: &str = "custom";
 /// Annotations with which an object says what it stands for: streams and groups by name or glob, the server by name.
 pub const ANNOTATIONS: [&str; 3] = ["streamgauge.io/redis", "streamgauge.io/stream", "streamgauge.io/group"];
 
+/// Longest annotation that is read, in bytes: each request compiles it.
+const LONGEST_ANNOTATION: usize = 1024;
+
 /// The routes of both versions. Namespaces are asked for in a form of their own; other objects by resource and name.
 pub fn router() -> Router<Adapter> {
     let mut router = Router::new();
     for version in ["v1beta1", "v1beta2"] {
         let base = format!("/apis/custom.metrics.k8s.io/{version}");
-        let namespaced =
-            move |adapter: State<Adapter>,
-                  Path((namespace, resource, name, metric)): Path<(String, String, String, String)>,
-                  query: RawQuery| {
-                answer(version, adapter, Some(namespace), resource, name, metric, query)
-            };
+        let namespaced = move |adapter: State<Adapter>,
+                               path: Result<Path<(String, String, String, String)>, PathRejection>,
+                               query: RawQuery| {
+            let parts = path.map(|Path((ns, resource, name, metric))| (Some(ns), resource, name, metric));
+            answer(version, adapter, parts, query)
+        };
         let of_namespace = move |adapter: State<Adapter>,
-                                 Path((namespace, metric)): Path<(String, String)>,
+                                 path: Result<Path<(String, String)>, PathRejection>,
                                  query: RawQuery| {
-            answer(version, adapter, None, "namespaces".into(), namespace, metric, query)
+            let parts = path.map(|Path((name, metric))| (None, "namespaces".to_owned(), name, metric));
+            answer(version, adapter, parts, query)
         };
         let cluster_wide = move |adapter: State<Adapter>,
-                                 Path((resource, name, metric)): Path<(String, String, String)>,
+                                 path: Result<Path<(String, String, String)>, PathRejection>,
                                  query: RawQuery| {
-            answer(version, adapter, None, resource, name, metric, query)
+            let parts = path.map(|Path((resource, name, metric))| (None, resource, name, metric));
+            answer(version, adapter, parts, query)
         };
         router = router
             .route(
@@ -73,15 +79,16 @@ struct Asked {
     series: Selector,
 }
 
+/// Namespace, resource, name and metric.
+type Parts = (Option<String>, String, String, String);
+
 async fn answer(
     version: &'static str,
     State(adapter): State<Adapter>,
-    namespace: Option<String>,
-    resource: String,
-    name: String,
-    metric: String,
+    parts: Result<Parts, PathRejection>,
     RawQuery(query): RawQuery,
-) -> Result<Json<serde_json::Value>, Status> {
+) -> Result<Response, Status> {
+    let (namespace, resource, name, metric) = parts.map_err(bad_path)?;
     if namespace.as_deref() == Some("") || resource.is_empty() || name.is_empty() {
         return Err(Status::not_found("a part of the path is empty"));
     }
@@ -89,9 +96,32 @@ async fn answer(
     let series = selector(query.as_deref(), "metricLabelSelector")?;
     let asked = Asked { version, namespace, resource, name, metric, pods, series };
     match (asked.resource.as_str(), &asked.namespace) {
-        ("pods", Some(namespace)) => adapter.pods(&asked, namespace).await,
-        _ => adapter.object(&asked).await,
+        ("pods", Some(namespace)) => {
+            let metric = catalogue::for_pods(&asked.metric).ok_or_else(|| asked.no_metric())?;
+            let pods = adapter.pods_named(&asked, namespace).await?;
+            aside(|| adapter.pods(&asked, namespace, metric, &pods))
+        }
+        _ => {
+            let metric = catalogue::for_autoscalers(&asked.metric);
+            let metric = metric.filter(|metric| discovery::is_of_objects(metric));
+            let metric = metric.ok_or_else(|| asked.no_metric())?;
+            let object = adapter.object_named(&asked).await?;
+            aside(|| adapter.object(&asked, metric, &object))
+        }
     }
+}
+
+/// Pods that are asked for, and those that show whether consumers are named like pods: where it is one, all of its
+/// namespace; `None` is the same ones.
+struct Pods {
+    names: Vec<String>,
+    peers: Option<Vec<String>>,
+}
+
+/// An object: what it stands for, and its kind and API version where they are known.
+struct Named {
+    targets: Vec<Target>,
+    kind: Option<(String, String)>,
 }
 
 impl Asked {
@@ -112,6 +142,7 @@ impl Asked {
             snapshot,
             now: Instant::now(),
             metric,
+            name: &self.metric,
             targets,
             selector: &self.series,
             policy: None,
@@ -123,23 +154,25 @@ impl Asked {
 
 impl Adapter {
     /// The consumers that are named like pods, in all groups that match.
-    async fn pods(&self, asked: &Asked, namespace: &str) -> Result<Json<serde_json::Value>, Status> {
-        let metric = catalogue::for_pods(&asked.metric).ok_or_else(|| asked.no_metric())?;
-        let names = self.pod_names(asked, namespace).await?;
+    fn pods(
+        &self,
+        asked: &Asked,
+        namespace: &str,
+        metric: &'static Metric,
+        Pods { names, peers }: &Pods,
+    ) -> Result<serde_json::Value, Status> {
+        if names.is_empty() {
+            let pods = asked.pods.to_string();
+            return Err(Status::not_found(format!("no pod of namespace {namespace:?} has labels {pods:?}")));
+        }
         let (any, snapshot) = (Target::default(), self.app.snapshot());
         let targets = [&any];
         let question = asked.question(self, &snapshot, metric, &targets, namespace);
-        let values = scaling::pods(&question, names.iter().map(String::as_str))?;
+        let all = names;
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let values = scaling::pods(&question, &names, peers.as_ref().unwrap_or(all))?;
         if values.is_empty() {
-            let Asked { metric, name, .. } = asked;
-            let message = if names.is_empty() {
-                format!(
-                    "no pod of namespace {namespace:?} matches {name:?} with labels {:?}",
-                    asked.pods.to_string()
-                )
-            } else {
-                format!("no consumer is named like one of these pods, so they have no {metric}")
-            };
+            let message = format!("none of these pods has a consumer, so they have no {}", asked.metric);
             return Err(Status::not_found(message));
         }
         self.observe(API, values.values());
@@ -149,23 +182,23 @@ impl Adapter {
                 (Described { kind: Some(("Pod", "v1")), namespace: Some(namespace), name }, value)
             })
             .collect();
-        Ok(Json(answers::custom(asked.version, &asked.metric, &asked.series, &values)))
+        Ok(answers::custom(asked.version, &asked.metric, &asked.series, &values))
     }
 
     /// The pods that are asked for and exist.
-    async fn pod_names(&self, asked: &Asked, namespace: &str) -> Result<Vec<String>, Status> {
+    async fn pods_named(&self, asked: &Asked, namespace: &str) -> Result<Pods, Status> {
+        let unavailable = |error: Unavailable| Status::unavailable(error.to_string());
         let cluster = self.cluster("which pods there are")?;
         if asked.name == "*" {
-            let found = cluster.pods(namespace, |labels| asked.pods.matches(labels)).await;
-            return found.map_err(|error| Status::unavailable(error.to_string()));
+            let names = cluster.pods(namespace, |labels| asked.pods.matches(labels)).await;
+            return Ok(Pods { names: names.map_err(unavailable)?, peers: None });
         }
-        match cluster.has_pod(namespace, &asked.name).await {
-            Ok(true) => Ok(vec![asked.name.clone()]),
-            Ok(false) => {
-                Err(Status::not_found(format!("there is no pod {:?} in namespace {namespace:?}", asked.name)))
-            }
-            Err(error) => Err(Status::unavailable(error.to_string())),
+        let peers = cluster.pods(namespace, |_| true).await.map_err(unavailable)?;
+        if !peers.contains(&asked.name) {
+            let message = format!("there is no pod {:?} in namespace {namespace:?}", asked.name);
+            return Err(Status::not_found(message));
         }
+        Ok(Pods { names: vec![asked.name.clone()], peers: Some(peers) })
     }
 
     fn cluster(&self, what: &str) -> Result<&Cluster, Status> {
@@ -176,12 +209,9 @@ impl Adapter {
         })
     }
 
-    /// What an object stands for, by the configuration or by its annotations: one value, for it is one object.
-    async fn object(&self, asked: &Asked) -> Result<Json<serde_json::Value>, Status> {
+    /// An object, by the configuration or by its annotations.
+    async fn object_named(&self, asked: &Asked) -> Result<Named, Status> {
         let Asked { resource, name, .. } = asked;
-        let metric =
-            catalogue::for_autoscalers(&asked.metric).filter(|metric| discovery::is_of_objects(metric));
-        let metric = metric.ok_or_else(|| asked.no_metric())?;
         if name == "*" {
             let message = format!("{resource} cannot be asked for all at once: only pods can");
             return Err(Status::new(StatusCode::BAD_REQUEST, message));
@@ -189,32 +219,39 @@ impl Adapter {
         let rules = self.offer.objects.iter().filter(|rule| {
             rule.resource == *resource && rule.namespace == asked.namespace && rule.name == *name
         });
-        let mut targets: Vec<_> = rules.map(|rule| rule.target.clone()).collect();
-        let mut object = None;
+        let targets: Vec<_> = rules.map(|rule| rule.target.clone()).collect();
         if targets.is_empty() {
-            let found = self.annotated(asked).await?;
-            targets.push(annotated_target(&found, asked)?);
-            object = Some(found);
+            let object = self.annotated(asked).await?;
+            let targets = vec![annotated_target(&object, asked)?];
+            return Ok(Named { targets, kind: Some((object.kind.clone(), object.api_version.clone())) });
         }
+        let known = KINDS.iter().find(|(known, ..)| known == resource);
+        let kind = known.map(|(_, kind, version)| ((*kind).to_owned(), (*version).to_owned()));
+        Ok(Named { targets, kind })
+    }
+
+    /// The value of an object: one, for it is one object.
+    fn object(
+        &self,
+        asked: &Asked,
+        metric: &'static Metric,
+        object: &Named,
+    ) -> Result<serde_json::Value, Status> {
+        let Asked { resource, name, .. } = asked;
         // A namespace that describes itself asks for itself.
         let namespace = match &asked.namespace {
             Some(namespace) => namespace,
             None if resource == "namespaces" => name,
             None => "",
         };
-        let (targets, snapshot): (Vec<_>, _) = (targets.iter().collect(), self.app.snapshot());
+        let (targets, snapshot): (Vec<_>, _) = (object.targets.iter().collect(), self.app.snapshot());
         let items = scaling::items(&asked.question(self, &snapshot, metric, &targets, namespace))?;
         let value = combined(metric, items.into_iter().map(|item| item.value));
         self.observe(API, &value);
-        let kind = match &object {
-            Some(object) => Some((object.kind.as_str(), object.api_version.as_str())),
-            None => {
-                KINDS.iter().find(|(known, ..)| known == resource).map(|(_, kind, version)| (*kind, *version))
-            }
-        };
+        let kind = object.kind.as_ref().map(|(kind, version)| (kind.as_str(), version.as_str()));
         let described = Described { kind, namespace: asked.namespace.as_deref(), name };
         let values: Vec<_> = value.into_iter().map(|value| (described.clone(), value)).collect();
-        Ok(Json(answers::custom(asked.version, &asked.metric, &asked.series, &values)))
+        Ok(answers::custom(asked.version, &asked.metric, &asked.series, &values))
     }
 
     async fn annotated(&self, asked: &Asked) -> Result<Arc<Object>, Status> {
@@ -246,6 +283,12 @@ const KINDS: &[(&str, &str, &str)] = &[
 fn annotated_target(object: &Object, asked: &Asked) -> Result<Target, Status> {
     let [redis, stream, group] = ANNOTATIONS.map(|name| object.annotations.get(name));
     let Asked { resource, name, .. } = asked;
+    let too_long = |text: &&String| text.len() > LONGEST_ANNOTATION;
+    if [redis, stream, group].iter().flatten().any(too_long) {
+        let message =
+            format!("an annotation of {resource} {name:?} is longer than {LONGEST_ANNOTATION} bytes");
+        return Err(Status::new(StatusCode::BAD_REQUEST, message));
+    }
     if stream.is_none() {
         return Err(Status::not_found(format!(
             "{resource} {name:?} stands for no stream: annotate it with {}, or name it under kubernetes.objects",

@@ -4,15 +4,16 @@
 use std::time::Instant;
 
 use axum::{
-    Json, Router,
-    extract::{Path, RawQuery, State},
+    Router,
+    extract::{Path, RawQuery, State, rejection::PathRejection},
+    response::Response,
     routing::get,
 };
 
-use super::{Adapter, answers, selector, status::Status};
+use super::{Adapter, answers, aside, bad_path, selector, status::Status};
 use crate::{
     catalogue,
-    model::offer::Target,
+    model::{offer::Target, selector::Selector},
     serve::scaling::{self, Question},
 };
 
@@ -26,10 +27,20 @@ pub fn router() -> Router<Adapter> {
 
 async fn metric(
     State(adapter): State<Adapter>,
-    Path((namespace, name)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(query): RawQuery,
-) -> Result<Json<serde_json::Value>, Status> {
+) -> Result<Response, Status> {
+    let Path((namespace, name)) = path.map_err(bad_path)?;
     let selector = selector(query.as_deref(), "labelSelector")?;
+    aside(|| answer(&adapter, &namespace, &name, &selector))
+}
+
+fn answer(
+    adapter: &Adapter,
+    namespace: &str,
+    name: &str,
+    selector: &Selector,
+) -> Result<serde_json::Value, Status> {
     // Where a name exists that the namespace may not read, the answer is that of a name which does not exist.
     let missing =
         || Status::not_found(format!("there is no external metric {name:?} for namespace {namespace:?}"));
@@ -37,13 +48,13 @@ async fn metric(
         return Err(missing());
     }
     let named = adapter.offer.named.iter().find(|named| *named.name == *name);
-    if named.is_some_and(|named| !named.namespaces.contain(&namespace)) {
+    if named.is_some_and(|named| !named.namespaces.contain(namespace)) {
         return Err(missing());
     }
     let any = Target::default();
     let (metric, target, policy) = match named {
         Some(named) => (&*named.metric, &named.target, Some(named.policy)),
-        None => (&*name, &any, None),
+        None => (name, &any, None),
     };
     let metric = catalogue::for_autoscalers(metric).ok_or_else(missing)?;
     let snapshot = adapter.app.snapshot();
@@ -51,13 +62,14 @@ async fn metric(
         snapshot: &snapshot,
         now: Instant::now(),
         metric,
+        name,
         targets: &[target],
-        selector: &selector,
+        selector,
         policy,
         offer: &adapter.offer,
-        namespace: &namespace,
+        namespace,
     };
     let items = scaling::items(&question)?;
     adapter.observe(API, items.iter().map(|item| &item.value));
-    Ok(Json(answers::external(&name, &items)))
+    Ok(answers::external(name, &items))
 }

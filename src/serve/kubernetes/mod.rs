@@ -15,10 +15,10 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::{Request, State, rejection::PathRejection},
     http::{HeaderValue, StatusCode, Uri, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::get,
 };
 use serde_json::json;
@@ -47,7 +47,8 @@ pub mod status;
 use auth::Trusted;
 use status::Status;
 
-/// Most requests of the API server that are being answered at once; further ones wait.
+/// Most requests to one API that are being answered at once; further ones wait. Those of custom metrics wait for the API
+/// server, and external ones do not wait for them.
 const MAX_REQUESTS: usize = 64;
 /// Longest time to answer a request. The API server itself waits longer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -69,13 +70,14 @@ pub struct Adapter {
 
 /// The routes of the adapter's port.
 pub fn router(adapter: Adapter) -> Router {
+    let gate = Arc::new(auth::Gate::new(adapter.trusted.clone()));
     let limits = ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
-        .layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS))
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(CompressionLayer::new());
     let documents = documents::router(&discovery::Served::new(&adapter.offer));
-    let metrics = Router::new().merge(external::router()).merge(custom::router()).with_state(adapter.clone());
+    let limited = |routes: Router<Adapter>| routes.layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS));
+    let metrics = limited(external::router()).merge(limited(custom::router())).with_state(adapter.clone());
     let closed = documents
         .merge(metrics)
         .fallback(async |uri: Uri| Status::not_found(format!("there is nothing at {}", uri.path())))
@@ -83,7 +85,7 @@ pub fn router(adapter: Adapter) -> Router {
             Status::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here")
         })
         .layer(limits)
-        .layer(middleware::from_fn_with_state(adapter.trusted.clone(), auth::authenticate));
+        .layer(middleware::from_fn_with_state(gate, auth::authenticate));
     // Probes wait for nobody, and need no certificate.
     let healthy = get(async || "ok\n");
     let open = Router::new()
@@ -95,10 +97,8 @@ pub fn router(adapter: Adapter) -> Router {
     let outermost = ServiceBuilder::new()
         .layer(middleware::from_fn_with_state(adapter, count))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            axum::response::IntoResponse::into_response(Status::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "this request could not be answered: a mistake in streamgauge",
-            ))
+            let message = "this request could not be answered: a mistake in streamgauge";
+            Status::new(StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
         }))
         .layer(SetResponseHeaderLayer::overriding(
             header::X_CONTENT_TYPE_OPTIONS,
@@ -151,6 +151,16 @@ impl Adapter {
             self.app.requests.measured(api, (now.as_secs_f64() - oldest.seconds()).max(0.0));
         }
     }
+}
+
+/// Makes an answer aside: one over tens of thousands of series takes a while, in which its thread would answer no probe.
+fn aside(make: impl FnOnce() -> Result<serde_json::Value, Status>) -> Result<Response, Status> {
+    tokio::task::block_in_place(|| make().map(|list| Json(list).into_response()))
+}
+
+/// A path whose parts are no text.
+fn bad_path(rejection: PathRejection) -> Status {
+    Status::new(StatusCode::BAD_REQUEST, format!("the path cannot be read: {rejection}"))
 }
 
 /// A selector among the parameters of a request; all, where there is none.

@@ -134,6 +134,35 @@ kubernetes:
     );
 }
 
+/// A server whose streams are for another namespace is none for this one: neither its state nor its name.
+#[test]
+fn a_server_for_others_is_not_there() {
+    let redis = redis();
+    let yaml = format!(
+        "redis:
+  - {{name: main, url: '{}'}}
+  - {{name: secret, url: 'redis://127.0.0.1:1'}}
+kubernetes:
+  metrics: {{payroll: {{metric: redis_stream_length, redis: secret, stream: payroll}}}}
+  streams:
+    - {{redis: secret, stream: '*', namespaces: [pay]}}
+",
+        redis.url()
+    );
+    let adapter = Adapter::with_file(&yaml, &[]);
+    let path = |namespace: &str, rest: &str| format!("{EXTERNAL}/{namespace}/{rest}");
+    let payments = "redis_stream_group_backlog?labelSelector=stream%3Dpayments";
+    assert_eq!(adapter.values(&path("shop", payments)), ["7"]);
+    assert_eq!(
+        adapter.values(&path("shop", &payments.replace("stream%3Dpayments", "stream+in+(payments)"))),
+        ["7"]
+    );
+    let message = adapter.refusal(&path("pay", payments), 503);
+    assert!(message.starts_with("redis \"secret\" cannot be polled"), "{message}");
+    adapter.refusal(&path("pay", "payroll"), 503);
+    adapter.refusal(&path("shop", "payroll"), 404);
+}
+
 #[test]
 fn what_is_not_known_is_unavailable_and_says_why() {
     let mut redis = redis();

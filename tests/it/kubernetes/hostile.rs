@@ -8,9 +8,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Adapter, EXTERNAL, USER, refusal};
+use super::{Adapter, EXTERNAL, FRONT_PROXY, USER, refusal};
 use crate::support::{
     https::{Https, Protocol, runtime},
+    pki::{Authority, Pair},
     redis::RedisServer,
     wait,
 };
@@ -51,9 +52,7 @@ fn hostile_paths_are_refused_one_by_one() {
         for protocol in [Protocol::Http1, Protocol::Http2] {
             let answer = adapter.client.clone().over(protocol).get(&path, &[USER]);
             let shown: String = path.chars().take(120).collect();
-            // HTTP/2 has a smaller limit for the head of a request.
-            let is_expected = codes.contains(&answer.status) || (path.len() > 15_000 && answer.status == 431);
-            assert!(is_expected, "{protocol:?} {shown}: {}", answer.status);
+            assert!(codes.contains(&answer.status), "{protocol:?} {shown}: {}", answer.status);
         }
     }
     assert_eq!(adapter.values(&backlog()), ["5"]);
@@ -74,10 +73,51 @@ fn a_selector_of_100_kb_is_refused_and_costs_nothing_else() {
     assert_eq!(status, "HTTP/1.1 414");
     // Just below the longest URI that there is: a name like any other.
     adapter.refusal(&path(60_000), 404);
-    // The head of an HTTP/2 request is limited to 16 kB.
-    let over_http2 = adapter.client.clone().over(Protocol::Http2).get(&path(60_000), &[USER]);
-    assert_eq!(over_http2.status, 431);
+    refusal(&adapter.client.clone().over(Protocol::Http2).get(&path(60_000), &[USER]), 404);
     assert_eq!(adapter.values(&backlog()), ["5"]);
+}
+
+/// Certificates among which a path would have to be looked for: the client is not let in, and nobody waits for it.
+#[test]
+fn a_maze_of_certificates_is_not_entered() {
+    let (_redis, adapter) = adapter();
+    let chain = |length: usize| {
+        let own = adapter.authority.client(FRONT_PROXY);
+        let others: String = (0..length).map(|_| Authority::new("front-proxy-ca").certificate).collect();
+        Https::new(adapter.address, Some(&Pair { certificate: own.certificate + &others, key: own.key }))
+    };
+    assert_eq!(chain(0).get("/apis", &[USER]).status, 200);
+    assert_eq!(chain(3).get("/apis", &[USER]).status, 200);
+    for length in [4, 14] {
+        let error = chain(length).try_get("/apis", &[USER]).err().unwrap();
+        assert!(error.contains("AccessDenied") || error.contains("alert"), "{error}");
+    }
+    assert_eq!(adapter.values(&backlog()), ["5"]);
+}
+
+/// A user of Kubernetes may be in hundreds of groups, and the API server names them all.
+#[test]
+fn users_of_many_groups_are_answered() {
+    let (_redis, adapter) = adapter();
+    let groups: Vec<_> =
+        (0..1000).map(|number| format!("group-of-users-with-a-long-name-number-{number}")).collect();
+    let headers: Vec<_> =
+        groups.iter().map(|group| ("X-Remote-Group", group.as_str())).chain([USER]).collect();
+    let answer = adapter.client.clone().over(Protocol::Http2).get(&backlog(), &headers);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+/// Whoever has connected and says nothing does not hold up the end.
+#[test]
+fn silent_connections_hold_up_no_end() {
+    let (_redis, mut adapter) = adapter();
+    let silent: Vec<_> = (0..10).map(|_| std::net::TcpStream::connect(adapter.address).unwrap()).collect();
+    assert_eq!(adapter.values(&backlog()), ["5"]);
+    adapter.gauge.process.signal(rustix::process::Signal::TERM);
+    assert!(adapter.gauge.process.wait().success());
+    let cut = adapter.gauge.logged("connections were cut: they did not end in time");
+    assert!(cut.is_empty(), "{cut:?}");
+    drop(silent);
 }
 
 #[test]

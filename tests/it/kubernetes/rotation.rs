@@ -141,6 +141,11 @@ fn a_start_that_cannot_succeed_says_why() {
     let other_key = directory.path().join("other.key");
     std::fs::write(&other_key, authority.server("b").key).unwrap();
     let (certificate, other_key) = (certificate.to_str().unwrap(), other_key.to_str().unwrap());
+    // A key whose line breaks were lost is not written anywhere.
+    let one_line = directory.path().join("one-line.key");
+    let key = authority.server("c").key;
+    std::fs::write(&one_line, key.replace('\n', "")).unwrap();
+    let one_line = one_line.to_str().unwrap();
     let missing = directory.path().join("missing");
     let missing = missing.to_str().unwrap();
     for (arguments, expected) in [
@@ -148,7 +153,11 @@ fn a_start_that_cannot_succeed_says_why() {
             vec!["--kubernetes.tls-cert-file", certificate, "--kubernetes.tls-private-key-file", other_key],
             "cannot be used with the key",
         ),
-        (vec!["--kubernetes.requestheader-client-ca-file", other_key], "no certificate"),
+        (
+            vec!["--kubernetes.tls-cert-file", certificate, "--kubernetes.tls-private-key-file", one_line],
+            "one-line.key is not PEM",
+        ),
+        (vec!["--kubernetes.requestheader-client-ca-file", other_key], "holds no certificate"),
         (vec!["--kubernetes.kubeconfig", missing], "missing"),
         (vec![], "kubernetes.requestheader_client_ca_file"),
     ] {
@@ -159,6 +168,7 @@ fn a_start_that_cannot_succeed_says_why() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert!(!said.contains("80, 82, 73") && !said.contains(key.lines().nth(1).unwrap()), "{said}");
     }
 }
 
