@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connect::Link,
+    credentials::Credentials,
     discover::Discovery,
     journal::Journal,
     lags::Lags,
     poll::{self, Memory, Outcome},
 };
 use crate::{
-    config::{Config, RedisServer},
+    config::{Address, Config, RedisServer, Tls},
     model::{
         fault::{Fault, FaultKind},
         lag::{Lag, Policy},
@@ -61,6 +62,10 @@ impl Poller {
 
     /// Polls at every interval. A poll that takes longer delays the next one; none is made up for.
     pub async fn run(mut self, cancel: CancellationToken) {
+        if matches!(&self.config.address, Address::Tls(_, Tls { verify: false, .. })) {
+            let redis = &*self.config.name;
+            tracing::warn!(redis, "the certificate of redis is not verified");
+        }
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -118,7 +123,9 @@ impl Poller {
         }
         self.memory.discovery.restart();
         self.memory.lags.forget_all();
-        let link = Link::open(&self.config).await?;
+        let credentials = Credentials::read(&self.config)
+            .map_err(|fault| fault.during(format!("cannot connect to {}", self.config.address)))?;
+        let link = Link::open(&self.config, &credentials).await?;
         self.poll_over(link).await
     }
 
