@@ -35,6 +35,8 @@ const BYTES_PER_PIPELINE: u64 = 4 * 1024 * 1024;
 /// An open connection to a server.
 pub struct Link {
     connection: MultiplexedConnection,
+    /// What it was opened with.
+    pub credentials: Credentials,
     /// Commands sent so far.
     pub commands: u64,
     /// Moves the bytes. It would go on waiting for replies that nobody wants any more.
@@ -46,7 +48,7 @@ impl Link {
     ///
     /// # Errors
     /// No connection, or wrong credentials.
-    pub async fn open(server: &RedisServer, credentials: &Credentials) -> Result<Link, Fault> {
+    pub async fn open(server: &RedisServer, credentials: Credentials) -> Result<Link, Fault> {
         let place = format!("cannot connect to {}", server.address);
         // Name resolution and both handshakes can hang as well.
         let opening = Link::handshake(server, credentials);
@@ -58,14 +60,14 @@ impl Link {
         Ok(link)
     }
 
-    async fn handshake(server: &RedisServer, credentials: &Credentials) -> Result<Link, Fault> {
-        let stream = dial(&server.address, credentials).await?;
+    async fn handshake(server: &RedisServer, credentials: Credentials) -> Result<Link, Fault> {
+        let stream = dial(&server.address, &credentials).await?;
         let timeouts = AsyncConnectionConfig::new().set_response_timeout(Some(server.timeout));
-        let settings = settings(server, credentials);
+        let settings = settings(server, &credentials);
         let opened = MultiplexedConnection::new_with_config(&settings, stream, timeouts).await;
         let (connection, driver) = opened.map_err(|error| handshake_fault(&error, &server.address))?;
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
-        Ok(Link { connection, commands: 0, _driver: driver })
+        Ok(Link { connection, credentials, commands: 0, _driver: driver })
     }
 
     /// May be refused (an older server, a narrow ACL) without harm.

@@ -158,7 +158,7 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::File,
         flag: Some("redis.username-file"),
         example: "/run/secrets/redis-username",
-        help: "File that holds the ACL user, in place of username; read anew for every connection. A newline at its end does not count.",
+        help: "File that holds the ACL user, in place of username; read anew when it changes. A newline at its end does not count.",
         ..BLANK
     },
     Setting {
@@ -174,7 +174,7 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::File,
         flag: Some("redis.password-file"),
         example: "/run/secrets/redis-password",
-        help: "File that holds the password, in place of password; read anew for every connection. A newline at its end does not count.",
+        help: "File that holds the password, in place of password; read anew when it changes. A newline at its end does not count.",
         ..BLANK
     },
     Setting {
@@ -182,7 +182,7 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::File,
         flag: Some("redis.tls.ca-file"),
         example: "/etc/streamgauge/redis/ca.crt",
-        help: "File that holds the CA of the server's certificate, in PEM, for rediss://; read anew for every connection. Without it, those CAs are believed that the system believes.",
+        help: "File that holds the CA of the server's certificate, in PEM, for rediss://; read anew when it changes. Without it, those CAs are believed that the system believes.",
         ..BLANK
     },
     Setting {
@@ -190,7 +190,7 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::File,
         flag: Some("redis.tls.cert-file"),
         example: "/etc/streamgauge/redis/tls.crt",
-        help: "File that holds the certificate to show to the server and those between it and its CA, in PEM; read anew for every connection.",
+        help: "File that holds the certificate to show to the server and those between it and its CA, in PEM; read anew when it changes.",
         ..BLANK
     },
     Setting {
@@ -198,7 +198,7 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::File,
         flag: Some("redis.tls.key-file"),
         example: "/etc/streamgauge/redis/tls.key",
-        help: "File that holds the private key of the certificate, in PEM; read anew for every connection.",
+        help: "File that holds the private key of the certificate, in PEM; read anew when it changes.",
         ..BLANK
     },
     Setting {

@@ -10,6 +10,8 @@ fn ways(directory: &Path) -> Vec<Written> {
     fs::write(&file, SECRET).unwrap();
     vec![
         written().variable("STREAMGAUGE_REDIS_URL", "redis://u:geheim@h"),
+        written().variable("STREAMGAUGE_REDIS_URL", "rediss://u:geheim@h"),
+        written().variable("STREAMGAUGE_REDIS_URL", "redis+unix://u:geheim@/s"),
         written().variable("STREAMGAUGE_REDIS_PASSWORD", SECRET),
         written().variable("REDIS_PASSWORD", SECRET),
         written().variable("REDIS_ADDR", "redis://:geheim@h"),

@@ -1,4 +1,4 @@
-//! The ways to a server: TCP with TLS and Unix sockets, and who one is there.
+//! The ways to a server: TCP with TLS and Unix sockets, who one is there, and credentials that are replaced.
 
 use std::{fs, path::PathBuf};
 
@@ -11,6 +11,7 @@ use crate::support::{
 };
 
 mod paths;
+mod rotation;
 mod tls;
 
 const LAG: &str = r#"redis_stream_group_lag{stream="orders",group="workers"}"#;
