@@ -1,7 +1,12 @@
 //! TLS: who is believed by whom, and what is told where somebody is not.
 
 use super::{LAG, Secured, fill, measures, refusal};
-use crate::support::{exporter::Streamgauge, pki::Authority, redis::RedisServer, tool::needs};
+use crate::support::{
+    exporter::{Launch, Streamgauge},
+    pki::Authority,
+    redis::RedisServer,
+    tool::needs,
+};
 
 /// Every refusal begins with the place; this is the rest of it.
 #[track_caller]
@@ -42,6 +47,25 @@ fn the_servers_certificate_is_verified() {
     let gauge = Streamgauge::of(&secured.url(), &["--redis.tls.ca-file", &ca]);
     secured.redis.add("orders", 2);
     gauge.until(LAG, Some(5.0));
+}
+
+/// Without a CA of one's own, those of the system are believed; a variable says where they are.
+#[test]
+fn the_cas_of_the_system() {
+    needs!("redis-server");
+    let secured = Secured::with(|authority| authority.server("127.0.0.1"), "no");
+    let url = secured.url();
+    let with = |file: &str| {
+        let launch = Launch::new("serve").args(&["--redis.url", &url]).env("SSL_CERT_FILE", file);
+        let gauge = launch.env("SSL_CERT_DIR", "").start();
+        gauge.wait_ready();
+        (gauge.metrics().value("redis_up"), gauge.groups()["servers"][0]["error"].clone())
+    };
+    assert_eq!(with(&secured.ca()).0, Some(1.0));
+    let (up, error) = with("/nonexistent");
+    assert_eq!(up, Some(0.0));
+    let expected = ": the system has no CA certificates: install them, or set tls.ca_file";
+    assert!(error.as_str().unwrap().ends_with(expected), "{error}");
 }
 
 #[test]
