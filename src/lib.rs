@@ -15,7 +15,7 @@
 //! | [`model`] | plain data and pure rules; no I/O, no clock | nothing |
 //! | [`catalogue`] | the table of metrics and how to read each from the model | `model` |
 //! | [`config`] | flags, variables and file to a sound `Config` | `catalogue`, `model` |
-//! | [`collect`] | all that talks to Redis | `config`, `model` |
+//! | [`collect`] | all that talks to Redis | `config`, `files`, `model`, `pem` |
 //! | [`cluster`] | all that talks to the Kubernetes API server | `model`, `pem` |
 //! | [`files`] | files that are read again when they change | nothing |
 //! | [`pem`] | certificates and keys, with errors that quote nothing | nothing |

@@ -22,7 +22,7 @@ use crate::{
     cli::Action,
     cluster::ClusterError,
     collect::poller::Poller,
-    config::{Address, Config, ListenAddress, Log},
+    config::{Address, Config, HostPort, ListenAddress, Log},
     demo::{Demo, DemoError},
     files::FileError,
     model::pattern::Pattern,
@@ -233,7 +233,7 @@ async fn demo(mut config: Config) -> Result<(), RunError> {
     };
     for server in &mut config.servers {
         server.name = "demo".into();
-        server.address = Address { host: "127.0.0.1".into(), port: demo.port() };
+        server.address = Address::Tcp(HostPort { host: "127.0.0.1".into(), port: demo.port() });
         (server.username, server.password, server.database) = (None, None, 0);
         server.streams = Pattern::parse("*").into_iter().collect();
     }

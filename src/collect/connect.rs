@@ -1,24 +1,24 @@
 //! One connection to one Redis server: opened with the credentials of that moment, never mended, only replaced.
 //!
 //! A request that fails or times out leaves replies in flight, so the poller drops the link and opens a new one at its
-//! next round; the password file is read anew then. Topologies other than a single server plug in behind [`Link`].
-
-use std::time::Duration;
+//! next round; all files are read anew then. Topologies other than a single server plug in behind [`Link`].
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion,
-    RedisConnectionInfo, Value,
+    AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
-use secrecy::ExposeSecret;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     ask::{self, Ask},
-    decode, error,
+    credentials::Credentials,
+    decode,
+    dial::dial,
+    error, tls,
     trust::{self, ServerInfo},
 };
 use crate::{
-    config::{Protocol, RedisServer},
+    config::{Address, Protocol, RedisServer},
     model::{
         fault::{Fault, FaultKind},
         time::UnixMicros,
@@ -35,30 +35,39 @@ const BYTES_PER_PIPELINE: u64 = 4 * 1024 * 1024;
 /// An open connection to a server.
 pub struct Link {
     connection: MultiplexedConnection,
+    /// What it was opened with.
+    pub credentials: Credentials,
     /// Commands sent so far.
     pub commands: u64,
+    /// Moves the bytes. It would go on waiting for replies that nobody wants any more.
+    _driver: AbortOnDropHandle<()>,
 }
 
 impl Link {
     /// Connects, authenticates, selects the database, and asks not to keep keys warm for eviction.
     ///
     /// # Errors
-    /// No connection, wrong credentials, or a password file that cannot be read.
-    pub async fn open(server: &RedisServer) -> Result<Link, Fault> {
-        let timeouts = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(server.timeout))
-            .set_response_timeout(Some(server.timeout));
+    /// No connection, or wrong credentials.
+    pub async fn open(server: &RedisServer, credentials: Credentials) -> Result<Link, Fault> {
         let place = format!("cannot connect to {}", server.address);
-        let client = client(server)?;
-        // The crate's connection timeout covers TCP only; name resolution and the handshake can hang as well.
-        let opening = client.get_multiplexed_async_connection_with_config(&timeouts);
-        let connection = match tokio::time::timeout(server.timeout, opening).await {
-            Ok(opened) => opened.map_err(|error| handshake_fault(&error).during(&place))?,
-            Err(_) => return Err(no_answer(server.timeout).during(&place)),
+        // Name resolution and both handshakes can hang as well.
+        let opening = Link::handshake(server, credentials);
+        let mut link = match tokio::time::timeout(server.timeout, opening).await {
+            Ok(opened) => opened.map_err(|fault| fault.during(&place))?,
+            Err(_) => return Err(no_answer(server).during(&place)),
         };
-        let mut link = Link { connection, commands: 0 };
         link.greet().await.map_err(|fault| fault.during(&place))?;
         Ok(link)
+    }
+
+    async fn handshake(server: &RedisServer, credentials: Credentials) -> Result<Link, Fault> {
+        let stream = dial(&server.address, &credentials).await?;
+        let timeouts = AsyncConnectionConfig::new().set_response_timeout(Some(server.timeout));
+        let settings = settings(server, &credentials);
+        let opened = MultiplexedConnection::new_with_config(&settings, stream, timeouts).await;
+        let (connection, driver) = opened.map_err(|error| handshake_fault(&error, &server.address))?;
+        let driver = AbortOnDropHandle::new(tokio::spawn(driver));
+        Ok(Link { connection, credentials, commands: 0, _driver: driver })
     }
 
     /// May be refused (an older server, a narrow ACL) without harm.
@@ -151,8 +160,7 @@ impl Link {
     }
 }
 
-fn client(server: &RedisServer) -> Result<Client, Fault> {
-    let unusable = |error: redis::RedisError| Fault::new(FaultKind::Connect, error.to_string());
+fn settings(server: &RedisServer, credentials: &Credentials) -> RedisConnectionInfo {
     let mut settings = RedisConnectionInfo::default()
         .set_db(i64::from(server.database))
         .set_protocol(match server.protocol {
@@ -160,31 +168,43 @@ fn client(server: &RedisServer) -> Result<Client, Fault> {
             Protocol::Resp3 => ProtocolVersion::RESP3,
         })
         .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    if let Some(username) = &server.username {
+    if let Some(username) = &credentials.username {
         settings = settings.set_username(username);
     }
-    if let Some(password) = &server.password {
-        let password = password.read().map_err(|error| Fault::new(FaultKind::Auth, error.to_string()))?;
-        settings = settings.set_password(password.expose_secret());
-    } else if server.username.is_some() {
+    if let Some(password) = &credentials.password {
+        settings = settings.set_password(password);
+    } else if credentials.username.is_some() {
         // Without a password the crate would send no AUTH, and go on as the default user.
         settings = settings.set_password("");
     }
-    let address = ConnectionAddr::Tcp(server.address.host.clone(), server.address.port);
-    let info = address.into_connection_info().map_err(unusable)?.set_redis_settings(settings);
-    Client::open(info).map_err(unusable)
+    settings
 }
 
-fn no_answer(timeout: Duration) -> Fault {
-    Fault::new(FaultKind::Timeout, format!("no answer within {}", humantime::format_duration(timeout)))
-}
-
-/// What is not about credentials or time is about the connection.
-fn handshake_fault(error: &redis::RedisError) -> Fault {
-    let fault = error::from_transport(error);
-    let kind = match fault.kind {
-        FaultKind::Disconnected | FaultKind::Server | FaultKind::Unexpected => FaultKind::Connect,
-        kind => kind,
+/// A port without TLS waits for the rest of what it takes for a command.
+fn no_answer(server: &RedisServer) -> Fault {
+    let mend = match &server.address {
+        Address::Tls(..) => ": does it hang, or is this not its TLS port?",
+        Address::Tcp(_) | Address::Unix(_) => "",
     };
-    Fault { kind, ..fault }
+    let timeout = humantime::format_duration(server.timeout);
+    Fault::new(FaultKind::Timeout, format!("no answer within {timeout}{mend}"))
+}
+
+/// What is not about credentials or time is about the connection. A server that wants another client certificate may say
+/// so only now: in TLS 1.3 its half of the handshake ends last.
+fn handshake_fault(error: &redis::RedisError, address: &Address) -> Fault {
+    let fault = error::from_transport(error);
+    let is_over = matches!(fault.kind, FaultKind::Disconnected | FaultKind::Unexpected);
+    let mend = match (fault.kind, address) {
+        (FaultKind::Auth, _) => Some("check the username and the password".to_owned()),
+        (_, Address::Tls(_, settings)) if is_over => Some(tls::refused(settings)),
+        (_, Address::Tcp(_)) if is_over => Some("if it is a TLS port, write rediss:// in the URL".to_owned()),
+        _ => None,
+    };
+    let kind = if is_over || fault.kind == FaultKind::Server { FaultKind::Connect } else { fault.kind };
+    let message = match mend {
+        Some(mend) => format!("{}: {mend}", fault.message),
+        None => fault.message,
+    };
+    Fault { kind, message }
 }

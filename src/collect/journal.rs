@@ -46,6 +46,20 @@ impl Journal {
         self.down = Some(latest);
     }
 
+    /// A connection was replaced, since its credentials were.
+    pub fn renewed(&self) {
+        tracing::info!(redis = &*self.redis, "credentials have changed: a new connection is in use");
+    }
+
+    /// A connection should have been replaced, and could not be.
+    pub fn not_renewed(&self, fault: &Fault) {
+        tracing::warn!(
+            redis = &*self.redis,
+            reason = fault.message,
+            "credentials have changed and are of no use: the connection goes on with those before"
+        );
+    }
+
     /// What a poll found. Returns the number of groups whose lag Redis reports wrongly.
     pub fn measured(&mut self, poll: &Poll) -> u64 {
         self.faults(poll);

@@ -4,18 +4,23 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     connect::Link,
+    credentials::Credentials,
     discover::Discovery,
     journal::Journal,
     lags::Lags,
     poll::{self, Memory, Outcome},
+    renewal::Renewal,
 };
 use crate::{
-    config::{Config, RedisServer},
+    config::{Address, Config, RedisServer, Tls},
     model::{
         fault::{Fault, FaultKind},
         lag::{Lag, Policy},
@@ -32,6 +37,7 @@ pub struct Poller {
     index: usize,
     snapshot: watch::Sender<Arc<Snapshot>>,
     link: Option<Link>,
+    renewal: Renewal,
     memory: Memory,
     /// The server as last published.
     server: Server,
@@ -51,6 +57,7 @@ impl Poller {
             index,
             snapshot: publish.clone(),
             link: None,
+            renewal: Renewal::default(),
             memory: Memory { discovery: Discovery::new(server), lags: Lags::new(config.budget) },
             server: nothing_yet(server),
             journal: Journal::new(server.name.clone()),
@@ -61,6 +68,10 @@ impl Poller {
 
     /// Polls at every interval. A poll that takes longer delays the next one; none is made up for.
     pub async fn run(mut self, cancel: CancellationToken) {
+        if matches!(&self.config.address, Address::Tls(_, Tls { verify: false, .. })) {
+            let redis = &*self.config.name;
+            tracing::warn!(redis, "the certificate of redis is not verified");
+        }
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -111,6 +122,7 @@ impl Poller {
     /// is found out only now, and is no failure of Redis.
     async fn poll(&mut self) -> Result<Outcome, Fault> {
         if let Some(link) = self.link.take() {
+            let link = self.renewed(link).await;
             match self.poll_over(link).await {
                 Err(fault) if fault.kind == FaultKind::Disconnected => {}
                 outcome => return outcome,
@@ -118,8 +130,40 @@ impl Poller {
         }
         self.memory.discovery.restart();
         self.memory.lags.forget_all();
-        let link = Link::open(&self.config).await?;
+        let credentials = self.credentials()?;
+        let link = Link::open(&self.config, credentials).await?;
         self.poll_over(link).await
+    }
+
+    fn credentials(&self) -> Result<Credentials, Fault> {
+        let place = format!("cannot connect to {}", self.config.address);
+        Credentials::read(&self.config).map_err(|fault| fault.during(place))
+    }
+
+    /// A new connection to the same server in place of one whose credentials are no longer those of the files; the one
+    /// there is, as long as that cannot be had. What was proved stays: whether the server is the same, each poll looks.
+    async fn renewed(&mut self, link: Link) -> Link {
+        let (read, now) = (self.credentials(), Instant::now());
+        if !self.renewal.is_due(&link.credentials, &read, now) {
+            return link;
+        }
+        let opened = match read.clone() {
+            Ok(credentials) => Link::open(&self.config, credentials).await,
+            Err(fault) => Err(fault),
+        };
+        match opened {
+            Ok(new) => {
+                self.journal.renewed();
+                self.memory.discovery.restart();
+                new
+            }
+            Err(fault) => {
+                if self.renewal.failed(read, &fault, now) {
+                    self.journal.not_renewed(&fault);
+                }
+                link
+            }
+        }
     }
 
     async fn poll_over(&mut self, mut link: Link) -> Result<Outcome, Fault> {

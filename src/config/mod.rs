@@ -3,16 +3,16 @@
 //! `tree` reads what was written, with its place; `resolve` checks it against the table in `settings` and sorts it into
 //! sections; `validate` gives it meaning. Every problem is found in one go, and each names its place and its mend.
 
-use std::{collections::BTreeMap, fmt, fs, path::Path, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, fs, path::Path, path::PathBuf, time::Duration};
 
-use secrecy::SecretString;
+use crate::model::lag::Policy;
 
-use crate::model::{lag::Policy, name::Name, pattern::Pattern};
-
+mod address;
 mod kubernetes;
 pub mod reference;
 pub mod resolve;
 pub mod section;
+mod server;
 pub mod settings;
 pub mod spelling;
 pub mod tree;
@@ -20,6 +20,9 @@ pub mod typed;
 mod validate;
 
 pub use kubernetes::{Kubernetes, RequestHeader, TlsFiles};
+pub use server::{
+    Address, Credential, CredentialError, ExpectedGroup, Filter, HostPort, Protocol, RedisServer, Tls,
+};
 use settings::Setting;
 use tree::{Node, Place, Value};
 
@@ -68,57 +71,6 @@ pub struct Log {
     pub json: bool,
 }
 
-/// One Redis server and what to measure on it.
-#[derive(Clone, Debug)]
-pub struct RedisServer {
-    /// The `redis` label.
-    pub name: Arc<str>,
-    /// Where it is.
-    pub address: Address,
-    /// ACL user.
-    pub username: Option<String>,
-    /// Where the password is.
-    pub password: Option<Password>,
-    /// Number of the database.
-    pub database: u32,
-    /// Protocol to ask for.
-    pub protocol: Protocol,
-    /// Longest time to wait for a connection or a reply.
-    pub timeout: Duration,
-    /// Streams to measure.
-    pub streams: Vec<Pattern>,
-    /// Groups to measure.
-    pub groups: Filter,
-    /// Groups that should exist.
-    pub expected: Vec<ExpectedGroup>,
-    /// Whether each consumer is measured.
-    pub consumers: bool,
-}
-
-/// A group that should exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpectedGroup {
-    /// Key of its stream.
-    pub stream: Name,
-    /// Its name.
-    pub group: Name,
-}
-
-/// Host and port of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// Name or IP address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_host_port(f, &self.host, self.port)
-    }
-}
-
 /// An address to serve on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
@@ -136,71 +88,6 @@ impl fmt::Display for ListenAddress {
 
 fn write_host_port(f: &mut fmt::Formatter<'_>, host: &str, port: u16) -> fmt::Result {
     if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
-}
-
-/// Version of Redis's protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// Understood by every server.
-    #[default]
-    Resp2,
-    /// Redis 6.0 and later.
-    Resp3,
-}
-
-/// Where a password is.
-#[derive(Clone, Debug)]
-pub enum Password {
-    /// Here. Its `Debug` output is redacted.
-    Inline(SecretString),
-    /// In a file.
-    File(PathBuf),
-}
-
-/// A password file that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the password file {}: {source}", path.display())]
-pub struct PasswordError {
-    path: PathBuf,
-    source: std::io::Error,
-}
-
-impl Password {
-    /// The password as it is now: a file is read anew.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn read(&self) -> Result<SecretString, PasswordError> {
-        match self {
-            Password::Inline(secret) => Ok(secret.clone()),
-            Password::File(path) => match fs::read_to_string(path) {
-                Ok(text) => Ok(text
-                    .strip_suffix('\n')
-                    .map(|t| t.strip_suffix('\r').unwrap_or(t))
-                    .unwrap_or(&text)
-                    .into()),
-                Err(source) => Err(PasswordError { path: path.clone(), source }),
-            },
-        }
-    }
-}
-
-/// Which names are in.
-#[derive(Clone, Debug)]
-pub struct Filter {
-    /// One of these must fit.
-    pub include: Vec<Pattern>,
-    /// None of these may.
-    pub exclude: Vec<Pattern>,
-}
-
-impl Filter {
-    /// Whether a name is in.
-    #[must_use]
-    pub fn includes(&self, name: &Name) -> bool {
-        let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
-        any(&self.include) && !any(&self.exclude)
-    }
 }
 
 /// What flags and variables say.

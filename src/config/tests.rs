@@ -4,11 +4,13 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::pattern::Pattern;
 
 mod file;
 mod kubernetes;
 mod precedence;
 mod secrets;
+mod tls;
 mod url;
 
 /// What a user wrote.
@@ -70,8 +72,16 @@ fn texts(patterns: &[Pattern]) -> Vec<String> {
     patterns.iter().map(text).collect()
 }
 
+fn secret(credential: &Option<Credential>) -> Option<String> {
+    credential.as_ref().map(|credential| credential.read().unwrap().expose_secret().to_owned())
+}
+
+fn username(server: &RedisServer) -> Option<String> {
+    secret(&server.username)
+}
+
 fn password(server: &RedisServer) -> Option<String> {
-    server.password.as_ref().map(|password| password.read().unwrap().expose_secret().to_owned())
+    secret(&server.password)
 }
 
 #[test]
@@ -86,7 +96,7 @@ fn nothing_written_is_sound() {
     let server = written().server();
     assert_eq!(&*server.name, "127.0.0.1:6379");
     assert_eq!(server.address.to_string(), "127.0.0.1:6379");
-    assert_eq!((server.username, server.database, server.protocol), (None, 0, Protocol::Resp2));
+    assert_eq!((username(&server), server.database, server.protocol), (None, 0, Protocol::Resp2));
     assert!(server.password.is_none() && server.consumers);
     assert_eq!(server.timeout, Duration::from_secs(5));
     assert_eq!((texts(&server.streams), texts(&server.groups.include)), (vec!["*".into()], vec!["*".into()]));
@@ -128,7 +138,7 @@ redis:
     let [main, other] = &config.servers[..] else { panic!("{config:?}") };
     assert_eq!((&*main.name, main.address.to_string().as_str()), ("main", "h:7000"));
     assert_eq!((main.database, main.protocol), (2, Protocol::Resp3));
-    assert_eq!((main.username.as_deref(), password(main).as_deref()), (Some("u"), Some("p")));
+    assert_eq!((username(main).as_deref(), password(main).as_deref()), (Some("u"), Some("p")));
     assert_eq!(main.timeout, Duration::from_millis(250));
     assert_eq!(texts(&main.streams), ["orders", "events:*"]);
     assert!(!main.consumers);
@@ -154,7 +164,8 @@ fn anchors_may_be_used() {
 /// Every row of the table is read by somebody: none is accepted and then ignored.
 #[test]
 fn every_setting_of_the_table_is_read() {
-    let of_code = concat!(include_str!("validate.rs"), include_str!("kubernetes.rs"));
+    let of_code =
+        concat!(include_str!("validate.rs"), include_str!("server.rs"), include_str!("kubernetes.rs"));
     for setting in settings::all() {
         assert!(of_code.contains(&format!("\"{}\"", setting.path)), "{} is read nowhere", setting.path);
     }

@@ -32,7 +32,7 @@ macro_rules! kinds {
 kinds! {
     /// No connection: name not resolved, refused, or the handshake failed.
     Connect = "connect", true;
-    /// NOAUTH, WRONGPASS, or a password file that cannot be read.
+    /// NOAUTH, WRONGPASS, or a file of a username or password that cannot be read.
     Auth = "auth", true;
     /// No reply within the timeout.
     Timeout = "timeout", true;

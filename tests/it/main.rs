@@ -11,6 +11,7 @@ mod house;
 mod kubernetes;
 mod lifecycle;
 mod prom;
+mod reach;
 mod shipped;
 mod support;
 mod usage;

@@ -131,7 +131,7 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::Text,
         flag: Some("redis.name"),
         example: "main",
-        help: "Name of the server, unique: the redis label of its series. Without it, host:port.",
+        help: "Name of the server, unique: the redis label of its series. Without it, host:port, or the path of the socket.",
         ..BLANK
     },
     Setting {
@@ -140,8 +140,8 @@ pub static ROWS: &[Setting] = &[
         default: Some("redis://127.0.0.1:6379"),
         flag: Some("redis.url"),
         fallback: Some("REDIS_ADDR"),
-        example: "redis://redis.shop.svc:6379/0",
-        help: "Where the server is: redis://[username[:password]@]host[:port][/database][?protocol=resp3], or host:port. On the command line, where every process can read it, it must not hold a password.",
+        example: "rediss://redis.shop.svc:6379/0",
+        help: "Where the server is: redis://[username[:password]@]host[:port][/database][?protocol=resp3], the same with rediss:// for TLS, redis+unix:///path/to/socket[?db=database], or host:port. On the command line, where every process can read it, it must not hold a password.",
         ..BLANK
     },
     Setting {
@@ -149,8 +149,16 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::Text,
         flag: Some("redis.username"),
         fallback: Some("REDIS_USER"),
-        example: "streamgauge",
+        example: "",
         help: "ACL user to log in as.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].username_file",
+        kind: Kind::File,
+        flag: Some("redis.username-file"),
+        example: "/run/secrets/redis-username",
+        help: "File that holds the ACL user, in place of username; read anew when it changes. A newline at its end does not count.",
         ..BLANK
     },
     Setting {
@@ -166,7 +174,48 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::File,
         flag: Some("redis.password-file"),
         example: "/run/secrets/redis-password",
-        help: "File that holds the password, in place of password; read anew for every connection. A newline at its end does not count.",
+        help: "File that holds the password, in place of password; read anew when it changes. A newline at its end does not count.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].tls.ca_file",
+        kind: Kind::File,
+        flag: Some("redis.tls.ca-file"),
+        example: "/etc/streamgauge/redis/ca.crt",
+        help: "File that holds the CA of the server's certificate, in PEM, for rediss://; read anew when it changes. Without it, those CAs are believed that the system believes.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].tls.cert_file",
+        kind: Kind::File,
+        flag: Some("redis.tls.cert-file"),
+        example: "/etc/streamgauge/redis/tls.crt",
+        help: "File that holds the certificate to show to the server and those between it and its CA, in PEM; read anew when it changes.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].tls.key_file",
+        kind: Kind::File,
+        flag: Some("redis.tls.key-file"),
+        example: "/etc/streamgauge/redis/tls.key",
+        help: "File that holds the private key of the certificate, in PEM; read anew when it changes.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].tls.server_name",
+        kind: Kind::Text,
+        flag: Some("redis.tls.server-name"),
+        example: "redis.shop.svc",
+        help: "Name or IP address that the server's certificate must be for. Without it, the host of the URL.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].tls.insecure_skip_verify",
+        kind: Kind::Bool,
+        default: Some("false"),
+        flag: Some("redis.tls.insecure-skip-verify"),
+        example: "false",
+        help: "Whether to believe every server, whatever its certificate. Whoever is in between can then read the password.",
         ..BLANK
     },
     Setting {

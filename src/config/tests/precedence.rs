@@ -21,13 +21,13 @@ fn a_global_setting() {
 
 #[test]
 fn a_setting_of_the_server() {
-    let host = |written: &Written| written.server().address.host;
+    let address = |written: &Written| written.server().address.to_string();
     let variables =
         || written().variable("STREAMGAUGE_REDIS_URL", "variable").variable("REDIS_ADDR", "fallback:6379");
-    assert_eq!(host(&variables().flag("redis.url", &["flag"])), "flag");
-    assert_eq!(host(&variables()), "variable");
-    assert_eq!(host(&variables().variable("STREAMGAUGE_REDIS_URL", "")), "fallback");
-    assert_eq!(host(&written().variable("REDIS_ADDR", "")), "127.0.0.1");
+    assert_eq!(address(&variables().flag("redis.url", &["flag"])), "flag:6379");
+    assert_eq!(address(&variables()), "variable:6379");
+    assert_eq!(address(&variables().variable("STREAMGAUGE_REDIS_URL", "")), "fallback:6379");
+    assert_eq!(address(&written().variable("REDIS_ADDR", "")), "127.0.0.1:6379");
     // A file that lists its servers is the last word: other tools' variables are not meant for them.
     let server = written()
         .variable("REDIS_ADDR", "fallback")
@@ -35,10 +35,10 @@ fn a_setting_of_the_server() {
         .variable("REDIS_PASSWORD", "fallback")
         .file("redis: [{name: a}]")
         .server();
-    assert_eq!(server.address.host, "127.0.0.1");
+    assert_eq!(server.address.to_string(), "127.0.0.1:6379");
     assert!(server.username.is_none() && server.password.is_none());
     // A file without a list leaves them to flags and variables.
-    assert_eq!(host(&variables().file("poll: {interval: 3s}")), "variable");
+    assert_eq!(address(&variables().file("poll: {interval: 3s}")), "variable:6379");
 }
 
 #[test]
@@ -52,14 +52,15 @@ fn variables_of_redis_exporter() {
             .variable("REDIS_PASSWORD", "p+%40")
             .server();
         assert_eq!(server.address.to_string(), expected);
-        assert_eq!(server.username.as_deref(), Some("u"));
+        assert_eq!(username(&server).as_deref(), Some("u"));
         // Not a part of a URL: taken as it is.
         assert_eq!(password(&server).as_deref(), Some("p+%40"));
     }
     assert_eq!(
         written().variable("REDIS_ADDR", "x://h").problems(),
         ["REDIS_ADDR: the scheme x:// is not supported: \
-            expected redis://[username[:password]@]host[:port][/database] or host:port"]
+            expected redis://[username[:password]@]host[:port][/database], the same with rediss:// for TLS, \
+            redis+unix:///path/to/socket[?db=database], or host:port"]
     );
 }
 

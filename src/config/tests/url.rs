@@ -7,6 +7,10 @@ fn of_url(url: &str) -> RedisServer {
     written().variable("STREAMGAUGE_REDIS_URL", url).server()
 }
 
+fn tcp(host: &str, port: u16) -> Address {
+    Address::Tcp(HostPort { host: host.into(), port })
+}
+
 fn problem(url: &str) -> String {
     let all = written().variable("STREAMGAUGE_REDIS_URL", url).problems();
     assert_eq!(all.len(), 1, "{all:?}");
@@ -33,12 +37,52 @@ fn places() {
         assert_eq!((server.database, server.protocol), (database, protocol), "{url}");
     }
     // Without the brackets, as a resolver wants it.
-    assert_eq!(of_url("redis://[::1]").address.host, "::1");
+    assert_eq!(of_url("redis://[::1]").address, tcp("::1", 6379));
+}
+
+#[test]
+fn the_scheme_says_how_it_is_reached() {
+    for url in ["redis://h:1", "REDIS://h:1", "h:1"] {
+        assert_eq!(of_url(url).address, tcp("h", 1), "{url}");
+    }
+    let server = of_url("rediss://h:1/2");
+    let Address::Tls(host_port, tls) = &server.address else { panic!("{server:?}") };
+    assert_eq!((host_port.host.as_str(), host_port.port, server.database), ("h", 1, 2));
+    assert_eq!((&*tls.server_name.to_str(), tls.verify), ("h", true));
+    assert_eq!(&*server.name, "h:1");
+}
+
+#[test]
+fn sockets() {
+    for (url, path, database, protocol) in [
+        ("redis+unix:///run/redis.sock", "/run/redis.sock", 0, Protocol::Resp2),
+        ("unix:///run/redis.sock", "/run/redis.sock", 0, Protocol::Resp2),
+        ("unix:///s?db=3", "/s", 3, Protocol::Resp2),
+        ("redis+unix:///s?protocol=resp3&db=65535", "/s", 65535, Protocol::Resp3),
+        ("unix:///a%20b+c%3Fd/&%23", "/a b+c?d/&#", 0, Protocol::Resp2),
+        ("unix://u@/s", "/s", 0, Protocol::Resp2),
+    ] {
+        let server = of_url(url);
+        assert_eq!(server.address, Address::Unix(path.into()), "{url}");
+        assert_eq!((server.database, server.protocol), (database, protocol), "{url}");
+        assert_eq!(&*server.name, path, "{url}");
+    }
+    let server = of_url("redis+unix://u:p%2F@/s");
+    assert_eq!((username(&server).as_deref(), password(&server).as_deref()), (Some("u"), Some("p/")));
+    // The same rules as for a host.
+    assert!(
+        written().flag("redis.url", &["unix://u:geheim@/s"]).problems()[0]
+            .contains("must not hold a password")
+    );
+    assert_eq!(
+        written().flag("redis.url", &["unix:///s?db=1"]).flag("redis.database", &["2"]).problems(),
+        ["--redis.database: contradicts the URL, which says 1: leave one out"]
+    );
 }
 
 #[test]
 fn credentials_are_decoded() {
-    for (url, username, secret) in [
+    for (url, user, secret) in [
         ("redis://h", None, None),
         ("redis://u@h", Some("u"), None),
         ("redis://u:p@h", Some("u"), Some("p")),
@@ -53,20 +97,36 @@ fn credentials_are_decoded() {
         ("redis://:100%@h", None, Some("100%")),
     ] {
         let server = of_url(url);
-        assert_eq!(server.username.as_deref(), username, "{url}");
+        assert_eq!(username(&server).as_deref(), user, "{url}");
         assert_eq!(password(&server).as_deref(), secret, "{url}");
-        assert_eq!(server.address.host, "h", "{url}");
+        assert_eq!(server.address.to_string().split(':').next(), Some("h"), "{url}");
     }
 }
 
 #[test]
 fn a_url_that_is_wrong_is_never_quoted() {
-    const FORM: &str = "expected redis://[username[:password]@]host[:port][/database] or host:port";
+    const FORM: &str = "expected redis://[username[:password]@]host[:port][/database], the same with rediss:// for \
+                        TLS, redis+unix:///path/to/socket[?db=database], or host:port";
+    const SOCKET: &str =
+        "a socket has a path and no host: write three slashes, as in redis+unix:///run/redis.sock";
+    const PARAMETERS: &str =
+        "the only parameters are db, the number of a database from 0 to 65535, and protocol, resp2 or resp3";
     const DATABASE: &str = "the path must be the number of a database, 0 to 65535, as in redis://host/0";
     for (url, expected) in [
         ("http://u:geheim@h", format!("the scheme http:// is not supported: {FORM}")),
-        ("rediss://u:geheim@h", format!("the scheme rediss:// is not supported: {FORM}")),
-        ("unix:///geheim.sock", format!("the scheme unix:// is not supported: {FORM}")),
+        ("valkey://u:geheim@h", format!("the scheme valkey:// is not supported: {FORM}")),
+        ("u:geheim://@h", format!("not a URL: {FORM}")),
+        ("rediss://u:geheim@", format!("not a URL (empty host): {FORM}")),
+        ("rediss://", format!("there is no host: {FORM}")),
+        ("rediss://u:geheim@h/zero", DATABASE.into()),
+        ("unix://geheim.sock", SOCKET.into()),
+        ("unix://u:geheim@h/s", SOCKET.into()),
+        ("redis+unix://", format!("there is no path of a socket: {FORM}")),
+        ("redis+unix:///geheim/", format!("there is no path of a socket: {FORM}")),
+        ("redis+unix:///geheim%ff", "the path is not UTF-8 when decoded".into()),
+        ("redis+unix:///s?db=geheim", PARAMETERS.into()),
+        ("redis+unix:///s?db=65536", PARAMETERS.into()),
+        ("redis+unix:///s?password=geheim", PARAMETERS.into()),
         ("redis://u:geheim@", format!("not a URL (empty host): {FORM}")),
         ("redis://", format!("there is no host: {FORM}")),
         ("redis:///0", format!("there is no host: {FORM}")),

@@ -37,6 +37,18 @@ fn named(common_name: &str) -> CertificateParams {
     params
 }
 
+fn of_server(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.distinguished_name = named(name).distinguished_name;
+    params
+}
+
+fn expired(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = rcgen::date_time_ymd(1999, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2000, 1, 1);
+    params
+}
+
 /// A private and a public key, both PEM, in the place of a pair.
 #[allow(dead_code, reason = "for the tests behind a real control plane")]
 pub fn signing_keys() -> (String, String) {
@@ -69,17 +81,18 @@ impl Authority {
 
     /// One that was valid until the year 2000.
     pub fn expired_client(&self, common_name: &str) -> Pair {
-        let mut params = named(common_name);
-        params.not_before = rcgen::date_time_ymd(1999, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2000, 1, 1);
-        self.sign(params, ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign(expired(named(common_name)), ExtendedKeyUsagePurpose::ClientAuth)
     }
 
     /// A server's certificate, for this DNS name or IP address.
     pub fn server(&self, name: &str) -> Pair {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.distinguished_name = named(name).distinguished_name;
-        self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
+        self.sign(of_server(name), ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// One that was valid until the year 2000.
+    #[allow(dead_code, reason = "not for the tests behind a real control plane")]
+    pub fn expired_server(&self, name: &str) -> Pair {
+        self.sign(expired(of_server(name)), ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     fn sign(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Pair {
