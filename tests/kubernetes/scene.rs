@@ -36,19 +36,8 @@ impl Scene {
         let of_kind = |kind: &str| -> Vec<&String> {
             shown.iter().filter(|block| block.contains(&format!("kind: {kind}\n"))).collect()
         };
-        for manifest in of_kind("RoleBinding").into_iter().chain(of_kind("ClusterRole")) {
+        for manifest in of_kind("ClusterRole").into_iter().chain(of_kind("RoleBinding")) {
             cluster.apply(manifest);
-        }
-        for role in ["streamgauge-pods", "streamgauge-objects"] {
-            let role = format!("--clusterrole={role}");
-            cluster.kubectl(&[
-                "create",
-                "rolebinding",
-                &role[14..],
-                &role,
-                "--serviceaccount=streamgauge:streamgauge",
-                "--namespace=shop",
-            ]);
         }
 
         // Below a service that leads to loopback, the API server verifies the certificate by the service's name.

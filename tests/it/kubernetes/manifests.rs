@@ -43,10 +43,10 @@ fn every_manifest_is_one() {
             "HorizontalPodAutoscaler" => {
                 fits::<HorizontalPodAutoscaler>(&manifest);
                 for metric in manifest["spec"]["metrics"].as_array().unwrap() {
-                    let (external, pods) =
-                        (&metric["external"]["metric"]["name"], &metric["pods"]["metric"]["name"]);
-                    let known = external.as_str().and_then(catalogue::for_autoscalers);
-                    assert!(known.or(pods.as_str().and_then(catalogue::for_pods)).is_some(), "{metric}");
+                    let name = |sort: &str| metric[sort]["metric"]["name"].as_str();
+                    let of_groups = name("external").or(name("object")).and_then(catalogue::for_autoscalers);
+                    let known = of_groups.or_else(|| name("pods").and_then(catalogue::for_pods));
+                    assert!(known.is_some(), "{metric}");
                 }
             }
             "ClusterRole" => fits::<ClusterRole>(&manifest),
