@@ -264,10 +264,7 @@ impl Lags {
                 Ask::Count(name, &open.wishes, self.stream_bytes(name))
             })
             .collect();
-        let answers = link.ask(&asks, |replies| {
-            // MULTI, two XINFO and EXEC stand around the wishes.
-            ask::count_answer(replies, replies.len() - 4)
-        });
+        let answers = link.ask(&asks, ask::count_answer);
         let mut sizes = Vec::with_capacity(batch.len());
         for (open, answer) in batch.iter().zip(answers.await?) {
             let name = names[open.index];
