@@ -2,7 +2,10 @@
 
 use redis::{Pipeline, Value};
 
-use super::{decode, error};
+use super::{
+    commands::{self, Command},
+    decode,
+};
 use crate::model::{
     fault::{Fault, FaultKind},
     lag::pages::Wish,
@@ -43,11 +46,31 @@ impl Ask<'_> {
             Ask::Stream(key, _) => transaction(pipeline, key, &[]),
             Ask::Count(key, wishes, _) => transaction(pipeline, key, wishes),
             Ask::Consumers(key, group) => {
-                pipeline.cmd("XINFO").arg("CONSUMERS").arg(key.as_bytes()).arg(group.as_bytes());
+                commands::XINFO_CONSUMERS.push(pipeline).arg(key.as_bytes()).arg(group.as_bytes());
             }
             Ask::OldestPending(key, group) => {
-                pipeline.cmd("XPENDING").arg(key.as_bytes()).arg(group.as_bytes()).arg("-").arg("+").arg(1);
+                let command = commands::XPENDING.push(pipeline);
+                command.arg(key.as_bytes()).arg(group.as_bytes()).arg("-").arg("+").arg(1);
             }
+        }
+    }
+
+    /// The key that it is about.
+    #[must_use]
+    pub fn key(&self) -> &Name {
+        match self {
+            Ask::Stream(key, _)
+            | Ask::Count(key, ..)
+            | Ask::Consumers(key, _)
+            | Ask::OldestPending(key, _) => key,
+        }
+    }
+
+    /// What it wishes to count.
+    fn wishes(&self) -> &[Wish] {
+        match self {
+            Ask::Count(_, wishes, _) => wishes,
+            Ask::Stream(..) | Ask::Consumers(..) | Ask::OldestPending(..) => &[],
         }
     }
 
@@ -72,47 +95,53 @@ impl Ask<'_> {
 }
 
 fn transaction(pipeline: &mut Pipeline, key: &Name, wishes: &[Wish]) {
-    pipeline.cmd("MULTI");
-    pipeline.cmd("XINFO").arg("STREAM").arg(key.as_bytes());
-    pipeline.cmd("XINFO").arg("GROUPS").arg(key.as_bytes());
+    commands::MULTI.push(pipeline);
+    commands::XINFO_STREAM.push(pipeline).arg(key.as_bytes());
+    commands::XINFO_GROUPS.push(pipeline).arg(key.as_bytes());
     for wish in wishes {
         // Exclusive ranges came with 6.2: the next ID does the same everywhere.
         let (low, high) = (wish.from.successor().to_string(), wish.to.to_string());
-        let (command, begin, end) =
-            if wish.upwards { ("XRANGE", low, high) } else { ("XREVRANGE", high, low) };
-        pipeline.cmd(command).arg(key.as_bytes()).arg(begin).arg(end).arg("COUNT").arg(wish.count);
+        let (begin, end) = if wish.upwards { (low, high) } else { (high, low) };
+        let command = range(wish).push(pipeline);
+        command.arg(key.as_bytes()).arg(begin).arg(end).arg("COUNT").arg(wish.count);
     }
-    pipeline.cmd("EXEC");
+    commands::EXEC.push(pipeline);
+}
+
+fn range(wish: &Wish) -> &'static Command {
+    if wish.upwards { &commands::XRANGE } else { &commands::XREVRANGE }
 }
 
 /// Reads the replies to [`Ask::Stream`].
 ///
 /// # Errors
 /// See [`count_answer`].
-pub fn stream_answer(replies: &[Value]) -> Result<StreamAnswer, Fault> {
-    count_answer(replies, 0).map(|(answer, _)| answer)
+pub fn stream_answer(ask: &Ask<'_>, replies: &[Value]) -> Result<StreamAnswer, Fault> {
+    count_answer(ask, replies).map(|(answer, _)| answer)
 }
 
-/// Reads the replies to [`Ask::Count`] with so many wishes: the snapshot, and a page for each wish.
+/// Reads the replies to [`Ask::Count`]: the snapshot, and a page for each wish.
 ///
 /// # Errors
 /// The first error among MULTI, the queued commands and EXEC: what EXEC says of an earlier error is only EXECABORT.
-pub fn count_answer(replies: &[Value], wishes: usize) -> Result<(StreamAnswer, Vec<decode::Page>), Fault> {
-    let ranges = std::iter::repeat_n("XRANGE", wishes);
-    let commands = ["MULTI", "XINFO STREAM", "XINFO GROUPS"].into_iter().chain(ranges).chain(["EXEC"]);
+pub fn count_answer(ask: &Ask<'_>, replies: &[Value]) -> Result<(StreamAnswer, Vec<decode::Page>), Fault> {
+    let (key, wishes) = (ask.key(), ask.wishes());
+    let snapshot = [&commands::MULTI, &commands::XINFO_STREAM, &commands::XINFO_GROUPS];
+    let commands = snapshot.into_iter().chain(wishes.iter().map(range)).chain([&commands::EXEC]);
     for (reply, command) in replies.iter().zip(commands) {
         if let Value::ServerError(reply) = reply {
-            return Err(error::from_reply(reply).during(command));
+            return Err(command.fault(reply, Some(key)));
         }
     }
     match replies.last() {
-        Some(Value::Array(results)) if results.len() == 2 + wishes => {
+        Some(Value::Array(results)) if results.len() == 2 + wishes.len() => {
             let snapshot = StreamAnswer {
-                stream: answer(&results[0], "XINFO STREAM", decode::stream)?,
-                groups: answer(&results[1], "XINFO GROUPS", decode::groups)?,
+                stream: answer(&results[0], &commands::XINFO_STREAM, Some(key), decode::stream)?,
+                groups: answer(&results[1], &commands::XINFO_GROUPS, Some(key), decode::groups)?,
             };
-            let ranges = results[2..].iter().map(|range| answer(range, "XRANGE", decode::page));
-            Ok((snapshot, ranges.collect::<Result<_, _>>()?))
+            let pages = wishes.iter().zip(&results[2..]);
+            let pages = pages.map(|(wish, page)| answer(page, range(wish), Some(key), decode::page));
+            Ok((snapshot, pages.collect::<Result<_, _>>()?))
         }
         _ => Err(Fault::new(FaultKind::Unexpected, "EXEC: expected an array with a reply to each command")),
     }
@@ -122,16 +151,16 @@ pub fn count_answer(replies: &[Value], wishes: usize) -> Result<(StreamAnswer, V
 ///
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
-pub fn consumers_answer(replies: &[Value]) -> Result<Vec<Consumer>, Fault> {
-    answer(first(replies)?, "XINFO CONSUMERS", decode::consumers)
+pub fn consumers_answer(ask: &Ask<'_>, replies: &[Value]) -> Result<Vec<Consumer>, Fault> {
+    answer(first(replies)?, &commands::XINFO_CONSUMERS, Some(ask.key()), decode::consumers)
 }
 
 /// Reads the reply to [`Ask::OldestPending`].
 ///
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
-pub fn oldest_pending_answer(replies: &[Value]) -> Result<Option<OldestPending>, Fault> {
-    answer(first(replies)?, "XPENDING", decode::oldest_pending)
+pub fn oldest_pending_answer(ask: &Ask<'_>, replies: &[Value]) -> Result<Option<OldestPending>, Fault> {
+    answer(first(replies)?, &commands::XPENDING, Some(ask.key()), decode::oldest_pending)
 }
 
 fn first(replies: &[Value]) -> Result<&Value, Fault> {
@@ -141,14 +170,13 @@ fn first(replies: &[Value]) -> Result<&Value, Fault> {
 /// What a reply says, where it is neither an error nor of unexpected shape.
 pub(super) fn answer<T>(
     reply: &Value,
-    command: &str,
+    command: &Command,
+    key: Option<&Name>,
     decode: impl Fn(&Value) -> Result<T, decode::Unexpected>,
 ) -> Result<T, Fault> {
     match reply {
-        Value::ServerError(reply) => Err(error::from_reply(reply)),
-        reply => {
-            decode(reply).map_err(|unexpected| Fault::new(FaultKind::Unexpected, unexpected.to_string()))
-        }
+        Value::ServerError(reply) => Err(command.fault(reply, key)),
+        reply => decode(reply)
+            .map_err(|unexpected| Fault::new(FaultKind::Unexpected, unexpected.to_string()).during(command)),
     }
-    .map_err(|fault| fault.during(command))
 }

@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     ask::{self, Ask},
+    commands::{self, Command},
     credentials::Credentials,
     decode,
     dial::dial,
@@ -56,7 +57,7 @@ impl Link {
             Ok(opened) => opened.map_err(|fault| fault.during(&place))?,
             Err(_) => return Err(no_answer(server).during(&place)),
         };
-        link.greet().await.map_err(|fault| fault.during(&place))?;
+        link.greet(server.database).await.map_err(|fault| of_connecting(fault).during(&place))?;
         Ok(link)
     }
 
@@ -70,11 +71,18 @@ impl Link {
         Ok(Link { connection, credentials, commands: 0, _driver: driver })
     }
 
-    /// May be refused (an older server, a narrow ACL) without harm.
-    async fn greet(&mut self) -> Result<(), Fault> {
+    /// Chooses the database. The rest may be refused (an older server, a narrow ACL) without harm.
+    async fn greet(&mut self, database: u32) -> Result<(), Fault> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("CLIENT").arg("NO-TOUCH").arg("ON");
-        self.request(&pipeline, 1).await.map(|_| ())
+        commands::CLIENT_SETINFO.push(&mut pipeline).arg("LIB-NAME").arg(env!("CARGO_PKG_NAME"));
+        commands::CLIENT_SETINFO.push(&mut pipeline).arg("LIB-VER").arg(env!("CARGO_PKG_VERSION"));
+        commands::CLIENT_NO_TOUCH.push(&mut pipeline).arg("ON");
+        if database == 0 {
+            return self.request(&pipeline, 3).await.map(|_| ());
+        }
+        commands::SELECT.push(&mut pipeline).arg(database);
+        let replies = self.request(&pipeline, 4).await?;
+        ask::answer(&replies[3], &commands::SELECT, None, |_| Ok(()))
     }
 
     /// Which server this is at this moment, and its clock. A server that does not say who it is can still be measured.
@@ -83,12 +91,12 @@ impl Link {
     /// No reply, or an error reply to TIME.
     pub async fn identify(&mut self) -> Result<(ServerInfo, UnixMicros), Fault> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("INFO").arg("server");
-        pipeline.cmd("INFO").arg("replication");
-        pipeline.cmd("TIME");
+        commands::INFO.push(&mut pipeline).arg("server");
+        commands::INFO.push(&mut pipeline).arg("replication");
+        commands::TIME.push(&mut pipeline);
         let replies = self.request(&pipeline, 3).await?;
         let info = trust::server_info(&replies[0], &replies[1]);
-        Ok((info, ask::answer(&replies[2], "TIME", decode::time)?))
+        Ok((info, ask::answer(&replies[2], &commands::TIME, None, decode::time)?))
     }
 
     /// Sends a pipeline of one command and decodes its reply.
@@ -98,11 +106,11 @@ impl Link {
     pub async fn single<T>(
         &mut self,
         pipeline: &Pipeline,
-        command: &str,
+        command: &Command,
         decode: impl Fn(&Value) -> Result<T, decode::Unexpected>,
     ) -> Result<T, Fault> {
         let replies = self.request(pipeline, 1).await?;
-        ask::answer(&replies[0], command, decode)
+        ask::answer(&replies[0], command, None, decode)
     }
 
     /// Puts many questions, in as few pipelines as their number and size allow, and reads the replies to each. What is
@@ -110,7 +118,11 @@ impl Link {
     ///
     /// # Errors
     /// No reply, or an error that concerns the whole server; any other error stays in the replies of its question.
-    pub async fn ask<T>(&mut self, asks: &[Ask<'_>], read: impl Fn(&[Value]) -> T) -> Result<Vec<T>, Fault> {
+    pub async fn ask<'a, T>(
+        &mut self,
+        asks: &[Ask<'a>],
+        read: impl Fn(&Ask<'a>, &[Value]) -> T,
+    ) -> Result<Vec<T>, Fault> {
         let mut answers = Vec::with_capacity(asks.len());
         let mut rest = asks;
         while !rest.is_empty() {
@@ -130,7 +142,7 @@ impl Link {
             let mut replies = &replies[..];
             for ask in batch {
                 let (own, later) = replies.split_at(ask.replies());
-                answers.push(read(own));
+                answers.push(read(ask, own));
                 replies = later;
             }
         }
@@ -162,12 +174,12 @@ impl Link {
 
 fn settings(server: &RedisServer, credentials: &Credentials) -> RedisConnectionInfo {
     let mut settings = RedisConnectionInfo::default()
-        .set_db(i64::from(server.database))
         .set_protocol(match server.protocol {
             Protocol::Resp2 => ProtocolVersion::RESP2,
             Protocol::Resp3 => ProtocolVersion::RESP3,
         })
-        .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        // It would not be counted, and could not be told apart when it is refused: see `greet`.
+        .set_skip_set_lib_name();
     if let Some(username) = &credentials.username {
         settings = settings.set_username(username);
     }
@@ -190,10 +202,13 @@ fn no_answer(server: &RedisServer) -> Fault {
     Fault::new(FaultKind::Timeout, format!("no answer within {timeout}{mend}"))
 }
 
-/// What is not about credentials or time is about the connection. A server that wants another client certificate may say
-/// so only now: in TLS 1.3 its half of the handshake ends last.
+/// The crate sends AUTH, which no rule forbids, or HELLO. A server that wants another client certificate may say so only
+/// now: in TLS 1.3 its half of the handshake ends last.
 fn handshake_fault(error: &redis::RedisError, address: &Address) -> Fault {
     let fault = error::from_transport(error);
+    if fault.kind == FaultKind::NoPerm {
+        return fault.advising(commands::HELLO.grant(error.detail().unwrap_or_default(), None));
+    }
     let is_over = matches!(fault.kind, FaultKind::Disconnected | FaultKind::Unexpected);
     let mend = match (fault.kind, address) {
         (FaultKind::Auth, _) => Some("check the username and the password".to_owned()),
@@ -201,10 +216,18 @@ fn handshake_fault(error: &redis::RedisError, address: &Address) -> Fault {
         (_, Address::Tcp(_)) if is_over => Some("if it is a TLS port, write rediss:// in the URL".to_owned()),
         _ => None,
     };
-    let kind = if is_over || fault.kind == FaultKind::Server { FaultKind::Connect } else { fault.kind };
     let message = match mend {
         Some(mend) => format!("{}: {mend}", fault.message),
-        None => fault.message,
+        None => fault.message.clone(),
     };
-    Fault { kind, message }
+    Fault { message, ..of_connecting(fault) }
+}
+
+/// What is not about credentials, rights or time is about the connection.
+fn of_connecting(fault: Fault) -> Fault {
+    let kind = match fault.kind {
+        FaultKind::Disconnected | FaultKind::Server | FaultKind::Unexpected => FaultKind::Connect,
+        kind => kind,
+    };
+    Fault { kind, ..fault }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{connect::Link, decode};
+use super::{commands, connect::Link, decode};
 use crate::{
     config::RedisServer,
     model::{
@@ -93,13 +93,13 @@ impl Discovery {
     async fn scan(&mut self, link: &mut Link) -> Result<bool, Fault> {
         let (cursor, mut found) = self.round.take().unwrap_or_default();
         let mut pipeline = redis::pipe();
-        let command = pipeline.cmd("SCAN").arg(cursor);
+        let command = commands::SCAN.push(&mut pipeline).arg(cursor);
         // One glob is matched by Redis, several by us: one pass over the keys is enough for all.
         if let [glob] = &self.globs[..] {
             command.arg("MATCH").arg(glob.text());
         }
         command.arg("COUNT").arg(KEYS_PER_SCAN).arg("TYPE").arg("stream");
-        let (cursor, keys) = link.single(&pipeline, "SCAN", decode::scan).await?;
+        let (cursor, keys) = link.single(&pipeline, &commands::SCAN, decode::scan).await?;
         for key in keys {
             if self.globs.iter().any(|glob| glob.matches(&key)) {
                 self.known.insert(key.clone());

@@ -19,13 +19,21 @@ const CODES: &[(&str, FaultKind)] = &[
 /// A fault from an error reply of the server.
 #[must_use]
 pub fn from_reply(error: &ServerError) -> Fault {
-    let details = error.details().unwrap_or_default();
-    if error.code() == "ERR" && details.starts_with("no such key") {
+    let (code, details) = reason(error);
+    if code == "ERR" && details.starts_with("no such key") {
         return Fault::new(FaultKind::Vanished, "no such key");
     }
-    let kind =
-        CODES.iter().find(|(code, _)| *code == error.code()).map_or(FaultKind::Server, |(_, kind)| *kind);
-    Fault::new(kind, format!("{} {details}", error.code()).trim().to_owned())
+    let kind = CODES.iter().find(|(known, _)| *known == code).map_or(FaultKind::Server, |(_, kind)| *kind);
+    Fault::new(kind, format!("{code} {details}").trim().to_owned())
+}
+
+/// The code and the text of an error. An EXEC that is refused by itself says so only in the text of EXECABORT.
+fn reason(error: &ServerError) -> (&str, &str) {
+    let (code, details) = (error.code(), error.details().unwrap_or_default());
+    match details.strip_prefix("Transaction discarded because of: ") {
+        Some(cause) if code == "EXECABORT" => cause.split_once(' ').unwrap_or((cause, "")),
+        _ => (code, details),
+    }
 }
 
 /// A fault from a request that got no reply.

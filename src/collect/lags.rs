@@ -110,6 +110,7 @@ impl Lags {
         names: &[&Name],
         answers: Vec<Result<StreamAnswer, Fault>>,
     ) -> Result<(Vec<Result<Measured, Fault>>, u64), Fault> {
+        let info = &self.within_budget(info);
         let server = Some((info.identity.clone(), info.trust));
         if self.server != server {
             self.watched.clear();
@@ -120,7 +121,10 @@ impl Lags {
         let mut open = Vec::new();
         let mut measured = Vec::with_capacity(answers.len());
         for (index, (name, answer)) in names.iter().zip(answers).enumerate() {
-            let mut pages = Pages::new(self.budget.entries_per_group);
+            let mut pages = Pages::new(match self.budget.bytes_per_poll {
+                0 => 0,
+                _ => self.budget.entries_per_group,
+            });
             measured.push(answer.map(|answer| self.take_in(name, now, info.trust, answer, &mut pages)));
             let wishes = pages.take_wishes();
             if !wishes.is_empty() {
@@ -129,6 +133,13 @@ impl Lags {
         }
         let read = self.count(link, info, now, names, open, &mut measured).await?;
         Ok((measured, read))
+    }
+
+    /// Where no byte may be read, not even the witness can be looked up: then nothing is remembered.
+    fn within_budget(&self, info: &ServerInfo) -> ServerInfo {
+        let mut info = info.clone();
+        info.trust.memory &= self.budget.bytes_per_poll > 0;
+        info
     }
 
     /// Takes in one atomic snapshot of a stream and tells its lags, as far as memory and `pages` go.
@@ -253,10 +264,7 @@ impl Lags {
                 Ask::Count(name, &open.wishes, self.stream_bytes(name))
             })
             .collect();
-        let answers = link.ask(&asks, |replies| {
-            // MULTI, two XINFO and EXEC stand around the wishes.
-            ask::count_answer(replies, replies.len() - 4)
-        });
+        let answers = link.ask(&asks, ask::count_answer);
         let mut sizes = Vec::with_capacity(batch.len());
         for (open, answer) in batch.iter().zip(answers.await?) {
             let name = names[open.index];

@@ -80,6 +80,13 @@ impl Fault {
         self.message = format!("{action}: {}", self.message);
         self
     }
+
+    /// The same fault with how to mend it behind.
+    #[must_use]
+    pub fn advising(mut self, advice: impl fmt::Display) -> Self {
+        self.message = format!("{}: {advice}", self.message);
+        self
+    }
 }
 
 impl fmt::Display for Fault {

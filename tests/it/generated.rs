@@ -4,6 +4,7 @@ use std::path::Path;
 
 use streamgauge::config::settings::{self, Kind};
 
+mod acl;
 mod documents;
 pub mod schema;
 

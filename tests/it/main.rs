@@ -1,5 +1,6 @@
 //! The program against real servers. One binary, so that everything runs side by side.
 
+mod acl;
 mod browser;
 mod cluster;
 mod collect;

@@ -92,7 +92,7 @@ impl Gauge {
         ask.push(&mut pipeline);
         let replies =
             self.connection.req_packed_commands(&pipeline.get_packed_pipeline(), 0, ask.replies()).unwrap();
-        match ask::count_answer(&replies, wishes.len()) {
+        match ask::count_answer(&ask, &replies) {
             Ok((answer, pages)) => Some((answer, pages.into_iter().map(|page| page.ids).collect())),
             Err(fault) => {
                 assert!(fault.message.contains("no such key"), "{fault}");

@@ -214,3 +214,22 @@ fn a_long_count_stays_within_its_budget_and_ends() {
     assert!(read <= truth + budget + commands / 12.0, "{read} entries for a lag of {truth}");
     gauge.poll().check(&[("redis_stream_group_lag", Some(truth))]);
 }
+
+/// What is read of entries can be nothing at all, not even whether one still exists.
+#[test]
+fn with_no_byte_to_read_no_entry_is_read() {
+    needs!("redis-server");
+    let redis = between();
+    let gauge = Streamgauge::of(&redis.url(), &["--lag.bytes-per-poll", "0"]);
+    for ms in [10, 11] {
+        redis.run(&[&format!("XADD orders {ms}-0 f v")]);
+        gauge.poll().check(&[
+            ("redis_stream_up", Some(1.0)),
+            ("redis_stream_group_lag_source{group=\"early\",source=\"derived\"}", Some(1.0)),
+            ("redis_stream_group_lag_source{group=\"workers\",source=\"bounded\"}", Some(1.0)),
+            ("streamgauge_lag_entries_read_total", Some(0.0)),
+        ]);
+    }
+    let calls = redis.calls();
+    assert_eq!((calls.get("xrange"), calls.get("xrevrange")), (None, None), "{calls:?}");
+}

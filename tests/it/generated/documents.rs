@@ -34,7 +34,7 @@ pub fn check(path: &str, generated: impl FnOnce(&str) -> String) {
 }
 
 /// The text with the generated block of this name replaced; what is around it stays.
-fn with_block(text: &str, name: &str, content: &str) -> String {
+pub fn with_block(text: &str, name: &str, content: &str) -> String {
     let start = format!("<!-- generated: {name} -->\n");
     let end = "<!-- end of generated -->";
     let (before, rest) = text.split_once(&start).unwrap_or_else(|| panic!("there is no line {start:?}"));

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Adapter, EXTERNAL, refusal};
-use crate::support::{hostile, redis::RedisServer};
+use crate::support::{hostile, redis::RedisServer, tool::needs};
 
 fn redis() -> RedisServer {
     let redis = RedisServer::start();
@@ -256,4 +256,17 @@ fn requests_and_their_freshness_are_counted() {
     let all =
         metrics.value("streamgauge_adapter_metric_freshness_seconds_bucket{api=\"external\",le=\"+Inf\"}");
     assert_eq!(all, Some(1.0));
+}
+
+/// Who looks at an autoscaler that does not move reads there what to grant.
+#[test]
+fn a_missing_right_is_named() {
+    needs!("redis-server");
+    let redis = redis();
+    redis.run(&["ACL SETUSER narrow on nopass ~* +@all -xinfo"]);
+    let yaml = format!("redis: [{{name: main, url: '{}', username: narrow}}]", redis.url());
+    let adapter = Adapter::with_file(&yaml, &[]);
+    let path = format!("{EXTERNAL}/shop/redis_stream_group_backlog?labelSelector=stream%3Dorders");
+    let message = adapter.refusal(&path, 503);
+    assert!(message.ends_with("grant +xinfo|stream (docs/redis-acl.md)"), "{message}");
 }

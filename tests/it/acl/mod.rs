@@ -1,0 +1,148 @@
+//! Users with exactly the rights that the documentation tells, on every server version that is here.
+
+use streamgauge::collect::commands::{Feature, Servers, rules};
+
+use crate::support::{exporter::Streamgauge, redis::RedisServer};
+
+mod refused;
+#[path = "../../lag/servers.rs"]
+mod servers;
+mod sufficient;
+mod table;
+
+/// What is configured, and so what a user needs.
+pub struct Set {
+    pub title: &'static str,
+    /// Keys that the user may read.
+    pub keys: &'static [&'static str],
+    /// What the URL ends in.
+    pub path: &'static str,
+    /// The flags that go with it.
+    pub flags: &'static [&'static str],
+    pub features: &'static [Feature],
+}
+
+use Feature::{Consumers, Database, Entries, Globs, Login, Resp3};
+
+/// The sets that the documentation has.
+pub const SETS: &[Set] = &[
+    Set {
+        title: "streams by their names",
+        keys: &["orders", "events:eu"],
+        path: "",
+        flags: &["--streams", "orders,events:eu"],
+        features: &[Login, Consumers, Entries],
+    },
+    Set {
+        title: "streams by globs",
+        keys: &["orders", "events:*"],
+        path: "",
+        flags: &["--streams", "orders,events:*"],
+        features: &[Login, Globs, Consumers, Entries],
+    },
+    Set {
+        title: "no consumers",
+        keys: &["orders", "events:eu"],
+        path: "",
+        flags: &["--streams", "orders,events:eu", "--consumers", "false"],
+        features: &[Login, Entries],
+    },
+    Set {
+        title: "no entry is read",
+        keys: &["orders", "events:eu"],
+        path: "",
+        flags: &["--streams", "orders,events:eu", "--lag.bytes-per-poll", "0"],
+        features: &[Login, Consumers],
+    },
+    Set {
+        title: "the least: no consumers, and no entry is read",
+        keys: &["orders", "events:eu"],
+        path: "",
+        flags: &["--streams", "orders,events:eu", "--consumers", "false", "--lag.bytes-per-poll", "0"],
+        features: &[Login],
+    },
+    Set {
+        title: "another database, by RESP3",
+        keys: &["orders", "events:eu"],
+        path: "/1?protocol=resp3",
+        flags: &["--streams", "orders,events:eu"],
+        features: &[Login, Consumers, Entries, Database, Resp3],
+    },
+];
+
+/// All that can be configured at once.
+const EVERYTHING: Set = Set {
+    title: "everything",
+    keys: &["orders", "events:*"],
+    path: "/1?protocol=resp3",
+    flags: &["--streams", "orders,events:*"],
+    features: &[Login, Globs, Consumers, Entries, Database, Resp3],
+};
+
+/// The user of the documentation.
+pub const USER: &str = "streamgauge";
+const PASSWORD: &str = "a-long-password";
+
+impl Set {
+    /// Everything that the user of the documentation may do, a word for each.
+    pub fn rights(&self, servers: Servers) -> Vec<String> {
+        let keys = self.keys.iter().map(|key| servers.key_rule(key));
+        keys.chain(rules(self.features, servers)).collect()
+    }
+
+    /// The command that makes the user.
+    pub fn setuser(&self, servers: Servers) -> String {
+        set_user(USER, &self.rights(servers))
+    }
+
+    fn database(&self) -> u32 {
+        u32::from(self.features.contains(&Database))
+    }
+
+    /// An exporter that logs in as a user.
+    #[track_caller]
+    fn gauge(&self, redis: &RedisServer, user: &str) -> Streamgauge {
+        let password = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(password.path(), PASSWORD).unwrap();
+        let file = password.path().to_str().unwrap();
+        let login = ["--redis.username", user, "--redis.password-file", file];
+        Streamgauge::of(&format!("{}{}", redis.url(), self.path), &[self.flags, &login].concat())
+    }
+}
+
+fn set_user(name: &str, rights: &[String]) -> String {
+    format!("ACL SETUSER {name} reset on >{PASSWORD} {}", rights.join(" "))
+}
+
+/// Which rules the server knows.
+fn servers_of(redis: &RedisServer) -> Servers {
+    match redis.version() {
+        (..=6, _) => Servers::V6,
+        (7, ..=1) => Servers::V7_0,
+        _ => Servers::V7_2,
+    }
+}
+
+/// Streams that have all that is ever asked for: groups within the stream, pending entries, consumers.
+fn fill(redis: &RedisServer, database: u32) {
+    for stream in ["orders", "events:eu"] {
+        let adds = (1..=9).map(|ms| format!("XADD {stream} {ms}-0 f v"));
+        let groups = [
+            format!("XGROUP CREATE {stream} early 0"),
+            format!("XGROUP CREATE {stream} workers 4-0"),
+            format!("XREADGROUP GROUP workers alice COUNT 1 STREAMS {stream} >"),
+        ];
+        let commands: Vec<_> = adds.chain(groups).collect();
+        redis.run_on(database, &commands.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    // What the user may not read, and does not ask for.
+    redis.run_on(database, &["XADD secret 1-0 f v"]);
+}
+
+/// What ACL LOG has of a user: the commands and keys that were refused.
+fn refusals(redis: &RedisServer, user: &str) -> Vec<String> {
+    let log: Vec<std::collections::BTreeMap<String, redis::Value>> = redis.ask(&["ACL", "LOG", "1000"]);
+    let text =
+        |value: &redis::Value| -> String { redis::FromRedisValue::from_redis_value(value.clone()).unwrap() };
+    log.iter().filter(|entry| text(&entry["username"]) == user).map(|entry| text(&entry["object"])).collect()
+}

@@ -1,0 +1,60 @@
+//! The rights that a Redis user needs, from the table of commands.
+
+use std::fmt::Write as _;
+
+use streamgauge::collect::commands::{COMMANDS, Servers};
+
+use super::documents::{check, with_block};
+use crate::acl::SETS;
+
+fn table() -> String {
+    let mut text = "| command | rule | sent where | what for | what is lost without it |\n\
+                    | --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for command in COMMANDS {
+        let rule = match command.ruled_by {
+            [] => "none: always allowed".to_owned(),
+            servers if servers == Servers::ALL => format!("`{}`", command.rule()),
+            _ => format!("`{}`, but not on 7.0, which does not know it", command.rule()),
+        };
+        // A bar in a cell ends it, even in code.
+        let (rule, setting) = (rule.replace('|', "\\|"), command.feature.setting());
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "| `{}` | {rule} | {setting} | {} | {} |",
+            command.words, command.purpose, command.without
+        );
+    }
+    text
+}
+
+fn users() -> String {
+    let mut text = String::new();
+    for servers in Servers::ALL {
+        let _ = write!(text, "### {}\n\n", servers.label());
+        for set in SETS {
+            let url = if set.path.is_empty() {
+                String::new()
+            } else {
+                format!("--redis.url redis://localhost:6379{} ", set.path)
+            };
+            let title = set.title[..1].to_uppercase() + &set.title[1..];
+            let _ = write!(
+                text,
+                "{title} (`{url}{}`):\n\n```text\n{}\n```\n\n",
+                set.flags.join(" "),
+                set.setuser(*servers)
+            );
+        }
+    }
+    text
+}
+
+#[test]
+fn rights_of_the_redis_user() {
+    check("docs/redis-acl.md", |text| {
+        let text = with_block(text, "users", &users());
+        with_block(&text, "commands", &table())
+    });
+}
