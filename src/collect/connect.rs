@@ -57,7 +57,9 @@ impl Link {
             Ok(opened) => opened.map_err(|fault| fault.during(&place))?,
             Err(_) => return Err(no_answer(server).during(&place)),
         };
-        link.greet(server.database).await.map_err(|fault| of_connecting(fault).during(&place))?;
+        link.greet(server.database)
+            .await
+            .map_err(|fault| opening_fault(fault, &server.address).during(&place))?;
         Ok(link)
     }
 
@@ -202,13 +204,18 @@ fn no_answer(server: &RedisServer) -> Fault {
     Fault::new(FaultKind::Timeout, format!("no answer within {timeout}{mend}"))
 }
 
-/// The crate sends AUTH, which no rule forbids, or HELLO. A server that wants another client certificate may say so only
-/// now: in TLS 1.3 its half of the handshake ends last.
+/// The crate sends AUTH, which no rule forbids, or HELLO.
 fn handshake_fault(error: &redis::RedisError, address: &Address) -> Fault {
     let fault = error::from_transport(error);
     if fault.kind == FaultKind::NoPerm {
         return fault.advising(commands::HELLO.grant(error.detail().unwrap_or_default(), None));
     }
+    opening_fault(fault, address)
+}
+
+/// A fault of a connection that was just opened. A server that wants another client certificate may say so only now: in
+/// TLS 1.3 its half of the handshake ends last.
+fn opening_fault(fault: Fault, address: &Address) -> Fault {
     let is_over = matches!(fault.kind, FaultKind::Disconnected | FaultKind::Unexpected);
     let mend = match (fault.kind, address) {
         (FaultKind::Auth, _) => Some("check the username and the password".to_owned()),
