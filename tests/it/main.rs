@@ -12,6 +12,9 @@ mod house;
 mod kubernetes;
 mod lifecycle;
 mod prom;
+mod seeds;
+#[path = "../lag/servers.rs"]
+mod servers;
 mod shipped;
 mod support;
 mod usage;
