@@ -9,7 +9,7 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 # more arguments, e.g. make demo ARGS='--web.listen-address :9999', make test ARGS='lag'
 ARGS ?=
 
-.PHONY: help demo test lag-report test-servers test-kubernetes check build fmt check-fmt check-lint check-docs check-deny check-rules
+.PHONY: help demo test lag-report test-servers test-kubernetes fuzz check build fmt check-fmt check-lint check-docs check-deny check-rules
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,10 @@ test-servers: ## fetch other Redis and Valkey versions to test against
 test-kubernetes: ## build a Kubernetes control plane (ten minutes, once; needs Go) and test behind it
 	@scripts/need cargo cc redis-server
 	@line=$$(scripts/test-kubernetes) && export "$$line" && cargo test --locked --test kubernetes $(ARGS)
+
+fuzz: ## feed the decoder random replies until Ctrl-C (needs a nightly Rust and cargo-fuzz)
+	@mkdir -p fuzz/corpus/decode
+	cargo +nightly fuzz run decode fuzz/corpus/decode fuzz/seeds -- $(ARGS)
 
 check: check-fmt check-lint check-docs check-deny check-rules ## format, lints, docs, dependencies, alert rules
 

@@ -13,6 +13,9 @@ mod kubernetes;
 mod lifecycle;
 mod prom;
 mod reach;
+mod seeds;
+#[path = "../lag/servers.rs"]
+mod servers;
 mod shipped;
 mod support;
 mod usage;

@@ -5,8 +5,6 @@ use streamgauge::collect::commands::{Feature, Servers, rules};
 use crate::support::{exporter::Streamgauge, redis::RedisServer};
 
 mod refused;
-#[path = "../../lag/servers.rs"]
-mod servers;
 mod sufficient;
 mod table;
 

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use streamgauge::collect::commands::{COMMANDS, Command, Servers};
 
-use super::{EVERYTHING, USER, fill, refusals, servers, servers_of, set_user};
-use crate::support::{exporter::Streamgauge, redis::RedisServer, samples::Samples, tool::needs};
+use super::{EVERYTHING, USER, fill, refusals, servers_of, set_user};
+use crate::{
+    servers,
+    support::{exporter::Streamgauge, redis::RedisServer, samples::Samples, tool::needs},
+};
 
 /// The metrics that are lost with a command, by how their names begin.
 const LOST: &[(&str, &[&str])] = &[

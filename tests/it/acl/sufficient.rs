@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{PASSWORD, SETS, Set, USER, fill, refusals, servers, servers_of, set_user};
-use crate::support::{samples::Samples, tool::needs};
+use super::{PASSWORD, SETS, Set, USER, fill, refusals, servers_of, set_user};
+use crate::{
+    servers,
+    support::{samples::Samples, tool::needs},
+};
 
 /// Everything that was measured, with its value where that does not go with time.
 pub fn measured(metrics: &Samples) -> BTreeMap<String, Option<f64>> {

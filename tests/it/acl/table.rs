@@ -4,8 +4,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use streamgauge::collect::commands::COMMANDS;
 
-use super::{EVERYTHING, fill, servers};
-use crate::support::{redis::RedisServer, tool::needs};
+use super::{EVERYTHING, fill};
+use crate::{
+    servers,
+    support::{redis::RedisServer, tool::needs},
+};
 
 /// Redis's own count of what was called, with subcommands where the server tells them apart.
 fn called(redis: &RedisServer) -> BTreeSet<String> {
