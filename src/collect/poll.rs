@@ -194,6 +194,8 @@ async fn ask_groups(
         let Ok(Some(stream)) = &mut entry.state else {
             continue;
         };
+        // One that is expected and was deleted meanwhile is missing from now on, not from sums over this poll.
+        let mut missing = Vec::new();
         stream.groups.retain_mut(|group| {
             if group.pending > 0
                 && let Some(answer) = pending.next()
@@ -209,8 +211,12 @@ async fn ask_groups(
             }
             let gone = group.faults().any(|fault| fault.kind == FaultKind::Vanished);
             vanished += u64::from(gone);
+            if gone && expected(&entry.name, server).any(|name| *name == group.name) {
+                missing.push(Group::missing(group.name.clone(), Lag::NoGroup { length: stream.length }));
+            }
             !gone
         });
+        entry.missing_groups.extend(missing);
     }
     Ok(vanished)
 }

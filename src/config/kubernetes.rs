@@ -15,7 +15,7 @@ use crate::{
     catalogue::{self, CATALOGUE},
     model::{
         lag::Policy,
-        offer::{NamedMetric, Namespaces, ObjectRule, Offer, StreamRule, Target},
+        offer::{NamedMetric, Namespaces, ObjectRule, Offer, Resource, StreamRule, Target},
         pattern::Pattern,
     },
 };
@@ -162,6 +162,14 @@ fn object(section: &Section, servers: Option<&[Arc<str>]>, problems: &mut Vec<Pr
     const NAMESPACE: &str = "kubernetes.objects[].namespace";
     let resource = section.text("kubernetes.objects[].resource").unwrap_or_default();
     let namespace = section.text(NAMESPACE);
+    if let Some(meant) = Resource::meant_by(&resource) {
+        let message = format!("Kubernetes has no resource {resource:?}; did you mean {:?}?", meant.name);
+        problems.push(section.problem("kubernetes.objects[].resource", message));
+    } else if Resource::named(&resource).is_some_and(|known| known.is_namespaced) && section.lacks(NAMESPACE)
+    {
+        let message = format!("needs namespace besides: {resource} lie in namespaces");
+        problems.push(section.problem("kubernetes.objects[].resource", message));
+    }
     if resource == "namespaces" && namespace.is_some() {
         problems.push(section.problem(NAMESPACE, "a namespace lies in none: leave it out"));
     }

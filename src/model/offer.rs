@@ -30,6 +30,51 @@ pub struct NamedMetric {
     pub policy: Policy,
 }
 
+/// A resource of Kubernetes itself whose objects often stand for workers.
+#[derive(Debug)]
+pub struct Resource {
+    /// Plural name and API group.
+    pub name: &'static str,
+    /// Kind of one object.
+    pub kind: &'static str,
+    /// Its API version.
+    pub api_version: &'static str,
+    /// Whether its objects lie in namespaces.
+    pub is_namespaced: bool,
+}
+
+/// The resources that are known by heart; others are looked up.
+#[rustfmt::skip]
+pub const RESOURCES: &[Resource] = &[
+    Resource { name: "cronjobs.batch", kind: "CronJob", api_version: "batch/v1", is_namespaced: true },
+    Resource { name: "daemonsets.apps", kind: "DaemonSet", api_version: "apps/v1", is_namespaced: true },
+    Resource { name: "deployments.apps", kind: "Deployment", api_version: "apps/v1", is_namespaced: true },
+    Resource { name: "jobs.batch", kind: "Job", api_version: "batch/v1", is_namespaced: true },
+    Resource { name: "namespaces", kind: "Namespace", api_version: "v1", is_namespaced: false },
+    Resource { name: "replicasets.apps", kind: "ReplicaSet", api_version: "apps/v1", is_namespaced: true },
+    Resource { name: "services", kind: "Service", api_version: "v1", is_namespaced: true },
+    Resource { name: "statefulsets.apps", kind: "StatefulSet", api_version: "apps/v1", is_namespaced: true },
+];
+
+impl Resource {
+    /// The resource of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Resource> {
+        RESOURCES.iter().find(|resource| resource.name == name)
+    }
+
+    /// The resource that was meant by a name in the singular, or without its group.
+    #[must_use]
+    pub fn meant_by(name: &str) -> Option<&'static Resource> {
+        let is_meant = |resource: &&Resource| {
+            let (plural, group) = resource.name.split_once('.').unwrap_or((resource.name, ""));
+            let (first, rest) = name.split_once('.').unwrap_or((name, group));
+            resource.name != name && rest == group && [plural, &resource.kind.to_lowercase()].contains(&first)
+        };
+        RESOURCES.iter().find(is_meant)
+    }
+}
+
 /// A Kubernetes object whose metrics are those of the target.
 #[derive(Clone, Debug)]
 pub struct ObjectRule {

@@ -19,7 +19,12 @@ use super::{
 use crate::{
     catalogue::{self, Metric},
     cluster::{Cluster, Object, Unavailable},
-    model::{offer::Target, pattern::Pattern, selector::Selector, snapshot::Snapshot},
+    model::{
+        offer::{Resource, Target},
+        pattern::Pattern,
+        selector::Selector,
+        snapshot::Snapshot,
+    },
     serve::scaling::{self, Question, Value},
 };
 
@@ -225,8 +230,8 @@ impl Adapter {
             let targets = vec![annotated_target(&object, asked)?];
             return Ok(Named { targets, kind: Some((object.kind.clone(), object.api_version.clone())) });
         }
-        let known = KINDS.iter().find(|(known, ..)| known == resource);
-        let kind = known.map(|(_, kind, version)| ((*kind).to_owned(), (*version).to_owned()));
+        let known = Resource::named(resource);
+        let kind = known.map(|known| (known.kind.to_owned(), known.api_version.to_owned()));
         Ok(Named { targets, kind })
     }
 
@@ -261,23 +266,16 @@ impl Adapter {
         let cluster = self.cluster(&format!("what {resource} {name:?}{in_namespace} stands for"))?;
         match cluster.object(resource, namespace.as_deref(), name).await {
             Ok(Some(object)) => Ok(object),
-            Ok(None) => Err(Status::not_found(format!("there is no {resource} {name:?}{in_namespace}"))),
+            Ok(None) => {
+                let mend =
+                    Resource::meant_by(resource).map(|meant| format!("; did you mean {}?", meant.name));
+                let mend = mend.unwrap_or_default();
+                Err(Status::not_found(format!("there is no {resource} {name:?}{in_namespace}{mend}")))
+            }
             Err(error) => Err(Status::unavailable(error.to_string())),
         }
     }
 }
-
-/// Kind and API version of resources whose objects may stand in the configuration.
-const KINDS: &[(&str, &str, &str)] = &[
-    ("cronjobs.batch", "CronJob", "batch/v1"),
-    ("daemonsets.apps", "DaemonSet", "apps/v1"),
-    ("deployments.apps", "Deployment", "apps/v1"),
-    ("jobs.batch", "Job", "batch/v1"),
-    ("namespaces", "Namespace", "v1"),
-    ("replicasets.apps", "ReplicaSet", "apps/v1"),
-    ("services", "Service", "v1"),
-    ("statefulsets.apps", "StatefulSet", "apps/v1"),
-];
 
 /// The target in an object's annotations.
 fn annotated_target(object: &Object, asked: &Asked) -> Result<Target, Status> {

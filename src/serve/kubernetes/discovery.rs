@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     catalogue::{self, CATALOGUE, Combine, Metric, Read},
-    model::offer::Offer,
+    model::offer::{Offer, RESOURCES},
 };
 
 /// Group of the external metrics.
@@ -18,15 +18,6 @@ pub const GROUPS: &[(&str, &[&str])] = &[(EXTERNAL, &["v1beta1"]), (CUSTOM, &["v
 
 /// Versions of aggregated discovery, in which one document says it all.
 pub const AGGREGATED: &[&str] = &["v2", "v2beta1"];
-
-/// Resources that are listed as having metrics: those which often stand for workers. Any other may be asked for too.
-const OBJECTS: &[(&str, bool)] = &[
-    ("deployments.apps", true),
-    ("jobs.batch", true),
-    ("namespaces", false),
-    ("services", true),
-    ("statefulsets.apps", true),
-];
 
 /// The resources of the two groups: a row for each metric, and for custom metrics for each sort of object too.
 #[derive(Debug)]
@@ -63,7 +54,8 @@ impl Served {
         let external = external.map(|metric| Resource { object: None, metric, is_namespaced: true });
 
         let configured = offer.objects.iter().map(|rule| (rule.resource.as_str(), rule.namespace.is_some()));
-        let objects = OBJECTS.iter().copied().chain(configured);
+        let known = RESOURCES.iter().map(|resource| (resource.name, resource.is_namespaced));
+        let objects = known.chain(configured);
         let of_objects = objects.flat_map(|(object, is_namespaced)| {
             for_autoscalers().filter(|metric| is_of_objects(metric)).map(move |metric| Resource {
                 object: Some(object.to_owned()),

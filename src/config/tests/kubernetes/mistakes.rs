@@ -162,3 +162,34 @@ fn an_unknown_key_may_be_a_misspelled_one() {
         assert_eq!(problem(text), expected);
     }
 }
+
+#[test]
+fn a_resource_is_named_as_in_a_url() {
+    let object = |text: &str| format!("kubernetes: {{objects: [{{{text}, name: a, stream: b}}]}}");
+    for (text, expected) in [
+        (
+            "resource: deployment, namespace: c",
+            "Kubernetes has no resource \"deployment\"; did you mean \"deployments.apps\"?",
+        ),
+        (
+            "resource: deployments, namespace: c",
+            "Kubernetes has no resource \"deployments\"; did you mean \"deployments.apps\"?",
+        ),
+        (
+            "resource: job.batch, namespace: c",
+            "Kubernetes has no resource \"job.batch\"; did you mean \"jobs.batch\"?",
+        ),
+        (
+            "resource: service, namespace: c",
+            "Kubernetes has no resource \"service\"; did you mean \"services\"?",
+        ),
+        ("resource: deployments.apps", "needs namespace besides: deployments.apps lie in namespaces"),
+    ] {
+        assert_eq!(problem(&object(text)), format!("2:35: kubernetes.objects[0].resource: {expected}"));
+    }
+    for text in
+        ["resource: deployments.example.com", "resource: services, namespace: c", "resource: namespaces"]
+    {
+        assert_eq!(adapter(&object(text)).offer.objects.len(), 1, "{text}");
+    }
+}
