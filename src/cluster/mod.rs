@@ -136,14 +136,6 @@ impl Cluster {
         self.0.pods.read(namespace, all).await
     }
 
-    /// Whether the namespace has a pod of that name.
-    ///
-    /// # Errors
-    /// See [`Cluster::pods`].
-    pub async fn has_pod(&self, namespace: &str, name: &str) -> Result<bool, Unavailable> {
-        self.0.pods.read(namespace, |pods| pods.contains_key(name)).await
-    }
-
     /// An object named as in the URL of a metric: a resource such as `deployments.apps`, `services` or `namespaces`, a
     /// namespace where the resource is namespaced, and a name. `None` where there is no such thing.
     ///

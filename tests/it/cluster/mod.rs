@@ -66,7 +66,7 @@ impl Bench {
     }
 
     fn has_pod(&self, namespace: &str, name: &str) -> bool {
-        self.runtime.block_on(self.cluster.has_pod(namespace, name)).unwrap()
+        self.pods(namespace).unwrap().iter().any(|pod| pod == name)
     }
 
     /// Waits until these are the pods of a namespace; that they are not known is a failure.
