@@ -91,6 +91,8 @@ pub async fn serve(
                 }
             },
         };
+        // The second part of an answer must not wait 40 ms for the first to be acknowledged. Refused, it is only slower.
+        let _ = stream.set_nodelay(true);
         let (server, watcher) = (server.clone(), graceful.watcher());
         tokio::spawn(async move {
             let evicted = seat.member.evicted.clone();
