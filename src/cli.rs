@@ -171,6 +171,7 @@ fn arg(setting: &'static Setting) -> Option<Arg> {
             .hide_possible_values(true),
         Kind::Bool => arg.value_name("true|false"),
         Kind::Count(..) => arg.value_name("N"),
+        Kind::Counts(..) => arg.value_name("N,…"),
         Kind::Duration(..) => arg.value_name("DURATION"),
         Kind::List => arg.value_name("LIST"),
         Kind::File => arg.value_name("FILE"),

@@ -1,6 +1,7 @@
 //! Wiring only: bind, spawn, wait for a signal, and end in order.
 
 use std::{
+    collections::BTreeSet,
     io::{self, IsTerminal, Write as _},
     sync::Arc,
     time::{Duration, Instant},
@@ -22,7 +23,7 @@ use crate::{
     cli::Action,
     cluster::ClusterError,
     collect::poller::Poller,
-    config::{Address, Config, HostPort, ListenAddress, Log},
+    config::{Address, Config, HostPort, ListenAddress, Log, Topology},
     demo::{Demo, DemoError},
     files::FileError,
     model::pattern::Pattern,
@@ -233,8 +234,10 @@ async fn demo(mut config: Config) -> Result<(), RunError> {
     };
     for server in &mut config.servers {
         server.name = "demo".into();
-        server.address = Address::Tcp(HostPort { host: "127.0.0.1".into(), port: demo.port() });
-        (server.username, server.password, server.database) = (None, None, 0);
+        let place = HostPort { host: "127.0.0.1".into(), port: demo.port() };
+        server.topology = Topology::Single(Address::Tcp(place));
+        (server.username, server.password, server.tls) = (None, None, None);
+        server.databases = BTreeSet::from([0]);
         server.streams = Pattern::parse("*").into_iter().collect();
     }
     config.kubernetes = None;

@@ -110,8 +110,8 @@ fn stream_samples<E>(
     labels: Labels<'_>,
     emit: &mut impl FnMut(&Labels<'_>, Option<f64>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let view = &poll.view;
     for entry in &poll.streams {
+        let view = &entry.view(poll.policy);
         let labels = Labels { db: Some(entry.db), stream: Some(&entry.name), ..labels };
         if let Read::Entry(read) = read {
             emit(&labels, read(entry))?;

@@ -65,6 +65,8 @@ pub enum Feature {
     Entries,
     /// A database other than 0.
     Database,
+    /// Replicas of a cluster are asked.
+    ClusterReplicas,
     /// RESP3.
     Resp3,
     /// A password.
@@ -81,6 +83,7 @@ impl Feature {
             Feature::Consumers => "`consumers`, as by default",
             Feature::Entries => "`lag.bytes_per_poll` other than 0, as by default",
             Feature::Database => "`database` other than 0",
+            Feature::ClusterReplicas => "`redis+cluster://` in the URL and `read_from: replica`",
             Feature::Resp3 => "`?protocol=resp3` in the URL",
             Feature::Login => "a user or a password",
         }
@@ -126,6 +129,7 @@ commands! {
     AUTH: "AUTH", Login, &[], true, "logs in", "no connection";
     HELLO: "HELLO", Resp3, &[], true, "switches to RESP3, and logs in", "no connection";
     SELECT: "SELECT", Database, Servers::ALL, true, "chooses the database", "no connection";
+    READONLY: "READONLY", ClusterReplicas, Servers::ALL, true, "asks a replica for its own answers", "no connection";
     CLIENT_SETINFO: "CLIENT SETINFO", Always, &[V6, V7_2], false,
         "shows streamgauge by its name in `CLIENT LIST`", "the name there; nothing is reported";
     CLIENT_NO_TOUCH: "CLIENT NO-TOUCH", Always, &[V6, V7_2], false,

@@ -1,7 +1,7 @@
 //! One connection to one Redis server: opened with the credentials of that moment, never mended, only replaced.
 //!
 //! A request that fails or times out leaves replies in flight, so the poller drops the link and opens a new one at its
-//! next round; all files are read anew then. Topologies other than a single server plug in behind [`Link`].
+//! next round; all files are read anew then.
 
 use redis::{
     AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
@@ -33,7 +33,18 @@ const COMMANDS_PER_PIPELINE: usize = 400;
 /// buffer and in our memory at once.
 const BYTES_PER_PIPELINE: u64 = 4 * 1024 * 1024;
 
-/// An open connection to a server.
+/// A process to connect to, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is.
+    pub address: Address,
+    /// Number of the database.
+    pub database: u32,
+    /// Whether it is a replica in a cluster, which answers only those who ask for a replica's answers.
+    pub read_only: bool,
+}
+
+/// An open connection to a process.
 pub struct Link {
     connection: MultiplexedConnection,
     /// What it was opened with.
@@ -49,42 +60,48 @@ impl Link {
     ///
     /// # Errors
     /// No connection, or wrong credentials.
-    pub async fn open(server: &RedisServer, credentials: Credentials) -> Result<Link, Fault> {
-        let place = format!("cannot connect to {}", server.address);
+    pub async fn open(server: &RedisServer, peer: &Peer, credentials: Credentials) -> Result<Link, Fault> {
+        let place = format!("cannot connect to {}", peer.address);
         // Name resolution and both handshakes can hang as well.
-        let opening = Link::handshake(server, credentials);
+        let opening = Link::handshake(server, peer, credentials);
         let mut link = match tokio::time::timeout(server.timeout, opening).await {
             Ok(opened) => opened.map_err(|fault| fault.during(&place))?,
             Err(_) => return Err(no_answer(server).during(&place)),
         };
-        link.greet(server.database)
-            .await
-            .map_err(|fault| opening_fault(fault, &server.address).during(&place))?;
+        link.greet(peer).await.map_err(|fault| opening_fault(fault, server, peer).during(&place))?;
         Ok(link)
     }
 
-    async fn handshake(server: &RedisServer, credentials: Credentials) -> Result<Link, Fault> {
-        let stream = dial(&server.address, &credentials).await?;
+    async fn handshake(server: &RedisServer, peer: &Peer, credentials: Credentials) -> Result<Link, Fault> {
+        let stream = dial(&peer.address, server.tls.as_ref(), &credentials).await?;
         let timeouts = AsyncConnectionConfig::new().set_response_timeout(Some(server.timeout));
         let settings = settings(server, &credentials);
         let opened = MultiplexedConnection::new_with_config(&settings, stream, timeouts).await;
-        let (connection, driver) = opened.map_err(|error| handshake_fault(&error, &server.address))?;
+        let (connection, driver) = opened.map_err(|error| handshake_fault(&error, server, peer))?;
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
         Ok(Link { connection, credentials, commands: 0, _driver: driver })
     }
 
     /// Chooses the database. The rest may be refused (an older server, a narrow ACL) without harm.
-    async fn greet(&mut self, database: u32) -> Result<(), Fault> {
+    async fn greet(&mut self, peer: &Peer) -> Result<(), Fault> {
         let mut pipeline = redis::pipe();
         commands::CLIENT_SETINFO.push(&mut pipeline).arg("LIB-NAME").arg(env!("CARGO_PKG_NAME"));
         commands::CLIENT_SETINFO.push(&mut pipeline).arg("LIB-VER").arg(env!("CARGO_PKG_VERSION"));
         commands::CLIENT_NO_TOUCH.push(&mut pipeline).arg("ON");
-        if database == 0 {
-            return self.request(&pipeline, 3).await.map(|_| ());
+        let mut needed = Vec::new();
+        if peer.database != 0 {
+            commands::SELECT.push(&mut pipeline).arg(peer.database);
+            needed.push(&commands::SELECT);
         }
-        commands::SELECT.push(&mut pipeline).arg(database);
-        let replies = self.request(&pipeline, 4).await?;
-        ask::answer(&replies[3], &commands::SELECT, None, |_| Ok(()))
+        if peer.read_only {
+            commands::READONLY.push(&mut pipeline);
+            needed.push(&commands::READONLY);
+        }
+        let replies = self.request(&pipeline, 3 + needed.len()).await?;
+        needed
+            .into_iter()
+            .zip(&replies[3..])
+            .try_for_each(|(command, reply)| ask::answer(reply, command, None, |_| Ok(())))
     }
 
     /// Which server this is at this moment, and its clock. A server that does not say who it is can still be measured.
@@ -196,31 +213,33 @@ fn settings(server: &RedisServer, credentials: &Credentials) -> RedisConnectionI
 
 /// A port without TLS waits for the rest of what it takes for a command.
 fn no_answer(server: &RedisServer) -> Fault {
-    let mend = match &server.address {
-        Address::Tls(..) => ": does it hang, or is this not its TLS port?",
-        Address::Tcp(_) | Address::Unix(_) => "",
+    let mend = match server.tls {
+        Some(_) => ": does it hang, or is this not its TLS port?",
+        None => "",
     };
     let timeout = humantime::format_duration(server.timeout);
     Fault::new(FaultKind::Timeout, format!("no answer within {timeout}{mend}"))
 }
 
 /// The crate sends AUTH, which no rule forbids, or HELLO.
-fn handshake_fault(error: &redis::RedisError, address: &Address) -> Fault {
+fn handshake_fault(error: &redis::RedisError, server: &RedisServer, peer: &Peer) -> Fault {
     let fault = error::from_transport(error);
     if fault.kind == FaultKind::NoPerm {
         return fault.advising(commands::HELLO.grant(error.detail().unwrap_or_default(), None));
     }
-    opening_fault(fault, address)
+    opening_fault(fault, server, peer)
 }
 
 /// A fault of a connection that was just opened. A server that wants another client certificate may say so only now: in
 /// TLS 1.3 its half of the handshake ends last.
-fn opening_fault(fault: Fault, address: &Address) -> Fault {
+fn opening_fault(fault: Fault, server: &RedisServer, peer: &Peer) -> Fault {
     let is_over = matches!(fault.kind, FaultKind::Disconnected | FaultKind::Unexpected);
-    let mend = match (fault.kind, address) {
-        (FaultKind::Auth, _) => Some("check the username and the password".to_owned()),
-        (_, Address::Tls(_, settings)) if is_over => Some(tls::refused(settings)),
-        (_, Address::Tcp(_)) if is_over => Some("if it is a TLS port, write rediss:// in the URL".to_owned()),
+    let mend = match (fault.kind, &server.tls, &peer.address) {
+        (FaultKind::Auth, ..) => Some("check the username and the password".to_owned()),
+        (_, Some(settings), _) if is_over => Some(tls::refused(settings)),
+        (_, None, Address::Tcp(_)) if is_over => {
+            Some("if it is a TLS port, write rediss:// in the URL".to_owned())
+        }
         _ => None,
     };
     let message = match mend {

@@ -5,7 +5,7 @@ use std::path::Path;
 use secrecy::ExposeSecret;
 
 use crate::{
-    config::{Address, Credential, RedisServer, Tls},
+    config::{Credential, RedisServer, Tls},
     files,
     model::fault::{Fault, FaultKind},
 };
@@ -24,23 +24,31 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads all files anew.
+    /// Those for the server itself, and all files read anew.
     ///
     /// # Errors
     /// One cannot be read.
     pub fn read(server: &RedisServer) -> Result<Credentials, Fault> {
-        let text = |credential: &Option<Credential>| {
-            let read = credential.as_ref().map(Credential::read).transpose();
+        Credentials::of(server.username.as_ref(), server.password.as_ref(), server.tls.as_ref())
+    }
+
+    /// The same for whoever has this user.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn of(
+        username: Option<&Credential>,
+        password: Option<&Credential>,
+        tls: Option<&Tls>,
+    ) -> Result<Credentials, Fault> {
+        let text = |credential: Option<&Credential>| {
+            let read = credential.map(Credential::read).transpose();
             read.map(|secret| secret.map(|secret| secret.expose_secret().to_owned()))
                 .map_err(|error| Fault::new(FaultKind::Auth, error.to_string()))
         };
-        let mut credentials = Credentials {
-            username: text(&server.username)?,
-            password: text(&server.password)?,
-            ca: None,
-            client: None,
-        };
-        if let Address::Tls(_, Tls { ca_file, client, .. }) = &server.address {
+        let mut credentials =
+            Credentials { username: text(username)?, password: text(password)?, ca: None, client: None };
+        if let Some(Tls { ca_file, client, .. }) = tls {
             credentials.ca = ca_file.as_deref().map(file).transpose()?;
             if let Some(client) = client {
                 credentials.client = Some([file(&client.certificate)?, file(&client.private_key)?]);

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{credentials::Credentials, tls};
 use crate::{
-    config::{Address, HostPort},
+    config::{Address, HostPort, Tls},
     model::fault::{Fault, FaultKind},
 };
 
@@ -23,15 +23,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 ///
 /// # Errors
 /// There is nobody, or nobody who can be believed.
-pub async fn dial(address: &Address, credentials: &Credentials) -> Result<Box<dyn Stream>, Fault> {
+pub async fn dial(
+    address: &Address,
+    tls: Option<&Tls>,
+    credentials: &Credentials,
+) -> Result<Box<dyn Stream>, Fault> {
     let refused = |error: io::Error| Fault::new(FaultKind::Connect, error.to_string());
-    Ok(match address {
-        Address::Tcp(place) => Box::new(tcp(place).await.map_err(refused)?),
-        Address::Tls(place, settings) => {
+    Ok(match (address, tls) {
+        (Address::Unix(path), _) => Box::new(UnixStream::connect(path).await.map_err(refused)?),
+        (Address::Tcp(place), None) => Box::new(tcp(place).await.map_err(refused)?),
+        (Address::Tcp(place), Some(tls)) => {
             let stream = tcp(place).await.map_err(refused)?;
-            Box::new(tls::speak(stream, settings, credentials).await?)
+            Box::new(tls::speak(stream, &place.host, tls, credentials).await?)
         }
-        Address::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(refused)?),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Which streams there are: exact names as configured, and what `SCAN … TYPE stream` finds for globs.
+//! Which streams there are: names as configured, and what `SCAN … TYPE stream` finds for globs.
 
 use std::collections::BTreeSet;
 
@@ -18,99 +18,108 @@ const KEYS_PER_SCAN: u32 = 1000;
 /// Most SCANs in one poll once all keys have been seen: a larger key space takes several polls to go round.
 const SCANS_PER_POLL: usize = 200;
 
-/// The streams of one database, kept between polls.
+/// The names of one database, kept between polls.
 #[derive(Debug)]
-pub struct Discovery {
+pub struct Known {
     exact: BTreeSet<Name>,
     globs: Vec<Glob>,
-    /// What the last full round found, and what was found since.
-    known: BTreeSet<Name>,
-    /// What the round under way has found, and where it stands; `None` between rounds.
-    round: Option<(u64, BTreeSet<Name>)>,
-    complete: bool,
+    /// What was found. Only the answer that a stream does not exist ends that: a key on its way from one node of a
+    /// cluster to another may be missed by a search.
+    found: BTreeSet<Name>,
 }
 
-impl Discovery {
-    /// Nothing found yet.
+impl Known {
+    /// What the configuration names; nothing is found yet.
     #[must_use]
     pub fn new(server: &RedisServer) -> Self {
-        let mut discovery = Discovery {
-            exact: BTreeSet::new(),
-            globs: Vec::new(),
-            known: BTreeSet::new(),
-            round: None,
-            complete: false,
-        };
+        let mut known = Known { exact: BTreeSet::new(), globs: Vec::new(), found: BTreeSet::new() };
         for pattern in &server.streams {
             match pattern {
-                Pattern::Exact(name) => _ = discovery.exact.insert(name.clone()),
-                Pattern::Glob(glob) => discovery.globs.push(glob.clone()),
+                Pattern::Exact(name) => _ = known.exact.insert(name.clone()),
+                Pattern::Glob(glob) => known.globs.push(glob.clone()),
             }
         }
-        discovery.exact.extend(server.expected.iter().map(|expected| expected.stream.clone()));
-        discovery
+        known.exact.extend(server.expected.iter().map(|expected| expected.stream.clone()));
+        known
     }
 
-    /// A cursor means nothing to another connection, which may lead to another server.
-    pub fn restart(&mut self) {
-        self.round = None;
-        // And it may have streams that are not known: the next search goes through all of its keys.
-        self.complete = false;
+    /// What to look for.
+    #[must_use]
+    pub fn globs(&self) -> &[Glob] {
+        &self.globs
     }
 
-    /// The names to measure: true for those that are configured by their name, which are shown even if they do not exist.
-    pub fn streams(&self) -> Vec<(Name, bool)> {
-        let names: BTreeSet<_> = self.exact.union(&self.known).collect();
-        names.into_iter().map(|name| (name.clone(), self.exact.contains(name))).collect()
+    /// All names, in order.
+    pub fn names(&self) -> Vec<Name> {
+        self.exact.union(&self.found).cloned().collect()
+    }
+
+    /// Whether a name is configured: then its stream is shown even if it does not exist.
+    #[must_use]
+    pub fn is_configured(&self, name: &Name) -> bool {
+        self.exact.contains(name)
+    }
+
+    /// Streams were found.
+    pub fn extend(&mut self, found: impl IntoIterator<Item = Name>) {
+        self.found.extend(found);
     }
 
     /// A stream that was found is gone.
     pub fn forget(&mut self, name: &Name) {
-        self.known.remove(name);
+        self.found.remove(name);
+    }
+}
+
+/// Where the search of one process stands.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Of the round under way; `None` between rounds.
+    cursor: Option<u64>,
+    /// Whether all keys have been seen once.
+    complete: bool,
+}
+
+impl Scan {
+    /// A cursor means nothing to another connection, which may lead to another server.
+    pub fn restart(&mut self) {
+        // And it may have streams that are not known: the next search goes through all of its keys.
+        *self = Scan::default();
     }
 
     /// Looks for streams. The first round of a connection goes through all keys; later ones are bounded: in a large key
-    /// space, a stream that is new is found some polls later, and one that is gone is noticed when it is asked for.
+    /// space, a stream that is new is found some polls later.
     ///
     /// # Errors
-    /// No reply, or SCAN is refused. What was known stays known.
-    pub async fn refresh(&mut self, link: &mut Link) -> Result<(), Fault> {
-        if self.globs.is_empty() {
-            return Ok(());
+    /// No reply, or SCAN is refused.
+    pub async fn search(&mut self, link: &mut Link, globs: &[Glob]) -> Result<Vec<Name>, Fault> {
+        let mut found = Vec::new();
+        if globs.is_empty() {
+            return Ok(found);
         }
         let mut scans = 0;
         while !self.complete || scans < SCANS_PER_POLL {
             scans += 1;
-            if self.scan(link).await? {
+            if self.step(link, globs, &mut found).await? {
                 self.complete = true;
                 break;
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// One SCAN; true at the end of the round.
-    async fn scan(&mut self, link: &mut Link) -> Result<bool, Fault> {
-        let (cursor, mut found) = self.round.take().unwrap_or_default();
+    async fn step(&mut self, link: &mut Link, globs: &[Glob], found: &mut Vec<Name>) -> Result<bool, Fault> {
         let mut pipeline = redis::pipe();
-        let command = commands::SCAN.push(&mut pipeline).arg(cursor);
+        let command = commands::SCAN.push(&mut pipeline).arg(self.cursor.take().unwrap_or(0));
         // One glob is matched by Redis, several by us: one pass over the keys is enough for all.
-        if let [glob] = &self.globs[..] {
+        if let [glob] = globs {
             command.arg("MATCH").arg(glob.text());
         }
         command.arg("COUNT").arg(KEYS_PER_SCAN).arg("TYPE").arg("stream");
         let (cursor, keys) = link.single(&pipeline, &commands::SCAN, decode::scan).await?;
-        for key in keys {
-            if self.globs.iter().any(|glob| glob.matches(&key)) {
-                self.known.insert(key.clone());
-                found.insert(key);
-            }
-        }
-        if cursor == 0 {
-            self.known = found;
-            return Ok(true);
-        }
-        self.round = Some((cursor, found));
-        Ok(false)
+        found.extend(keys.into_iter().filter(|key| globs.iter().any(|glob| glob.matches(key))));
+        self.cursor = Some(cursor).filter(|cursor| *cursor != 0);
+        Ok(cursor == 0)
     }
 }

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::connect::Peer;
 use crate::model::{
     fault::{Fault, FaultKind},
     name::Name,
@@ -15,46 +16,65 @@ use crate::model::{
 #[derive(Debug)]
 pub struct Journal {
     redis: Arc<str>,
-    /// Why the server cannot be polled; `None` before the first poll.
-    down: Option<Result<(), String>>,
+    /// `None` before the first poll.
+    state: Option<State>,
     /// Streams that cannot be read, with the kind of the fault.
     failing: BTreeMap<Name, FaultKind>,
     /// Groups whose lag Redis reports wrongly, by stream.
     disagreeing: BTreeSet<(Name, Name)>,
 }
 
+/// How a server was at a poll, with the reason.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Up,
+    Partial(String),
+    Down(String),
+}
+
 impl Journal {
     /// Nothing logged yet.
     #[must_use]
     pub fn new(redis: Arc<str>) -> Self {
-        Journal { redis, down: None, failing: BTreeMap::new(), disagreeing: BTreeSet::new() }
+        Journal { redis, state: None, failing: BTreeMap::new(), disagreeing: BTreeSet::new() }
     }
 
     /// How the latest poll ended.
     pub fn ended(&mut self, latest: &Result<(), Fault>, poll: Option<&Poll>) {
         let redis = &*self.redis;
-        let latest = latest.as_ref().copied().map_err(|fault| fault.message.clone());
-        if self.down.as_ref() != Some(&latest) {
-            match &latest {
-                Ok(()) => {
-                    let (version, streams) = poll.map(|poll| (&*poll.version, poll.streams.len())).unzip();
-                    tracing::info!(redis, version, streams, "redis is up");
+        let incomplete = poll.and_then(|poll| poll.incomplete.first()).map(|part| &part.fault);
+        let now = match (latest, incomplete) {
+            (Ok(()), None) => State::Up,
+            (Ok(()), Some(fault)) => State::Partial(fault.message.clone()),
+            (Err(fault), _) => State::Down(fault.message.clone()),
+        };
+        if self.state.as_ref() != Some(&now) {
+            let (version, streams) = poll.map(|poll| (&*poll.version, poll.streams.len())).unzip();
+            match &now {
+                State::Up => tracing::info!(redis, version, streams, "redis is up"),
+                State::Partial(reason) => {
+                    tracing::warn!(redis, streams, reason, "redis can be polled in part only");
                 }
-                Err(reason) => tracing::warn!(redis, reason, "redis cannot be polled"),
+                State::Down(reason) => tracing::warn!(redis, reason, "redis cannot be polled"),
             }
         }
-        self.down = Some(latest);
+        self.state = Some(now);
     }
 
     /// A connection was replaced, since its credentials were.
-    pub fn renewed(&self) {
-        tracing::info!(redis = &*self.redis, "credentials have changed: a new connection is in use");
+    pub fn renewed(&self, peer: &Peer) {
+        tracing::info!(
+            redis = &*self.redis,
+            address = %peer.address,
+            "credentials have changed: a new connection is in use"
+        );
     }
 
     /// A connection should have been replaced, and could not be.
-    pub fn not_renewed(&self, fault: &Fault) {
+    pub fn not_renewed(&self, peer: &Peer, fault: &Fault) {
         tracing::warn!(
             redis = &*self.redis,
+            address = %peer.address,
             reason = fault.message,
             "credentials have changed and are of no use: the connection goes on with those before"
         );
@@ -70,7 +90,9 @@ impl Journal {
         let redis = &*self.redis;
         let mut failing = BTreeMap::new();
         for entry in &poll.streams {
-            let Some(fault) = entry.faults().next() else { continue };
+            // What concerns a whole process is told once, not for each of its streams.
+            let mut faults = entry.faults().filter(|fault| !fault.kind.is_server_wide());
+            let Some(fault) = faults.next() else { continue };
             if self.failing.get(&entry.name) != Some(&fault.kind) {
                 tracing::warn!(redis, stream = %entry.name, reason = fault.message, "stream cannot be read");
             }

@@ -1,10 +1,10 @@
 //! Everything that talks to Redis: from a configured server to a poll in the snapshot.
 //!
-//! [`poller`] runs one loop for each server; each round [`connect`]s when needed ([`dial`]s, over [`tls`] or not, with the
-//! [`credentials`] of that moment, which get their [`renewal`]), [`discover`]s the streams, and [`poll`]s them: questions
+//! [`poller`] runs one loop for each server. Each round [`locate`]s its processes and polls each of its databases: a
+//! [`keyspace`] of one [`node`] or of several. A node [`connect`]s when needed ([`dial`]s, over [`tls`] or not, with the
+//! [`credentials`] of that moment, which get their [`renewal`]), [`discover`]s streams, and [`measure`]s them: questions
 //! ([`ask`]) go out in pipelines of the [`commands`] that a user needs, replies are [`decode`]d into the model, and [`lags`]
-//! keeps what
-//! earlier polls proved, as far as the server can be [`trust`]ed.
+//! keeps what earlier polls proved, as far as the process can be [`trust`]ed. [`journal`] logs what changes.
 //! No other layer imports the redis crate, but the demo, which writes.
 
 pub mod ask;
@@ -16,8 +16,11 @@ pub mod dial;
 pub mod discover;
 pub mod error;
 pub mod journal;
+pub mod keyspace;
 pub mod lags;
-pub mod poll;
+pub mod locate;
+pub mod measure;
+pub mod node;
 pub mod poller;
 pub mod renewal;
 pub mod tls;

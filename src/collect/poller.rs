@@ -2,29 +2,28 @@
 //!
 //! A poll never overlaps itself, and its cost does not grow with the number of readers: they all read the snapshot.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior},
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
+
+use futures_util::future::join_all;
+use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connect::Link,
-    credentials::Credentials,
-    discover::Discovery,
     journal::Journal,
-    lags::Lags,
-    poll::{self, Memory, Outcome},
-    renewal::Renewal,
+    keyspace::{Gathered, Keyspace},
+    locate::Locator,
 };
 use crate::{
-    config::{Address, Config, RedisServer, Tls},
+    config::{Budget, Config, RedisServer, Tls},
     model::{
         fault::{Fault, FaultKind},
         lag::{Lag, Policy},
-        snapshot::{Poll, Server, Snapshot, StreamEntry},
+        snapshot::{Counters, Incomplete, Poll, Server, Snapshot, StreamEntry},
+        time::UnixMicros,
     },
 };
 
@@ -36,9 +35,9 @@ pub struct Poller {
     /// Place of the server in the snapshot.
     index: usize,
     snapshot: watch::Sender<Arc<Snapshot>>,
-    link: Option<Link>,
-    renewal: Renewal,
-    memory: Memory,
+    budget: Budget,
+    locator: Locator,
+    keyspaces: Vec<Keyspace>,
     /// The server as last published.
     server: Server,
     journal: Journal,
@@ -56,9 +55,9 @@ impl Poller {
             interval: config.poll_interval,
             index,
             snapshot: publish.clone(),
-            link: None,
-            renewal: Renewal::default(),
-            memory: Memory { discovery: Discovery::new(server), lags: Lags::new(config.budget) },
+            budget: config.budget,
+            locator: Locator::default(),
+            keyspaces: server.databases.iter().map(|database| Keyspace::new(*database, server)).collect(),
             server: nothing_yet(server),
             journal: Journal::new(server.name.clone()),
             config: server.clone(),
@@ -68,7 +67,7 @@ impl Poller {
 
     /// Polls at every interval. A poll that takes longer delays the next one; none is made up for.
     pub async fn run(mut self, cancel: CancellationToken) {
-        if matches!(&self.config.address, Address::Tls(_, Tls { verify: false, .. })) {
+        if matches!(&self.config.tls, Some(Tls { verify: false, .. })) {
             let redis = &*self.config.name;
             tracing::warn!(redis, "the certificate of redis is not verified");
         }
@@ -104,7 +103,7 @@ impl Poller {
 
     /// Polls once and publishes what came of it.
     pub async fn round(&mut self) {
-        let latest = self.poll().await.and_then(|outcome| self.record(outcome));
+        let latest = self.poll().await;
         if let Err(fault) = &latest {
             self.server.counters.count(fault.kind);
         }
@@ -118,74 +117,48 @@ impl Poller {
         });
     }
 
-    /// A connection that was kept may have been closed meanwhile, by a timeout of Redis or of something in between: that
-    /// is found out only now, and is no failure of Redis.
-    async fn poll(&mut self) -> Result<Outcome, Fault> {
-        if let Some(link) = self.link.take() {
-            let link = self.renewed(link).await;
-            match self.poll_over(link).await {
-                Err(fault) if fault.kind == FaultKind::Disconnected => {}
-                outcome => return outcome,
-            }
+    async fn poll(&mut self) -> Result<(), Fault> {
+        let started = Instant::now();
+        let located = self.locator.locate(&self.config).await?;
+        let (config, journal, budget) = (&self.config, &self.journal, self.budget);
+        let gathered = self.keyspaces.iter_mut().map(|keyspace| {
+            keyspace.settle(&located, budget);
+            keyspace.poll(config, journal)
+        });
+        let gathered = join_all(gathered).await;
+        self.server.counters.commands += gathered.iter().map(|gathered| gathered.commands).sum::<u64>();
+        if gathered.iter().all(|gathered| gathered.is_down)
+            && let Some(fault) = gathered.iter().find_map(|gathered| gathered.incomplete.clone())
+        {
+            return Err(fault);
         }
-        self.memory.discovery.restart();
-        self.memory.lags.forget_all();
-        let credentials = self.credentials()?;
-        let link = Link::open(&self.config, credentials).await?;
-        self.poll_over(link).await
+        let poll = merged(gathered, started, self.policy, &mut self.server.counters);
+        self.server.counters.lag_disagreements += self.journal.measured(&poll);
+        self.server.poll = Some(Arc::new(poll));
+        Ok(())
     }
+}
 
-    fn credentials(&self) -> Result<Credentials, Fault> {
-        let place = format!("cannot connect to {}", self.config.address);
-        Credentials::read(&self.config).map_err(|fault| fault.during(place))
+/// One poll of all databases, in order.
+fn merged(all: Vec<Gathered>, started: Instant, policy: Policy, counters: &mut Counters) -> Poll {
+    let (mut versions, mut incomplete, mut streams) = (BTreeSet::new(), Vec::new(), Vec::new());
+    for mut gathered in all {
+        let faults = gathered.streams.iter().flat_map(StreamEntry::faults).chain(&gathered.incomplete);
+        faults.for_each(|fault| counters.count(fault.kind));
+        counters.faults[FaultKind::Vanished as usize] += gathered.vanished;
+        counters.lag_entries_read += gathered.entries_read;
+        versions.append(&mut gathered.versions);
+        streams.append(&mut gathered.streams);
+        let fault = gathered.incomplete;
+        incomplete.extend(fault.map(|fault| Incomplete { db: gathered.database, fault }));
     }
-
-    /// A new connection to the same server in place of one whose credentials are no longer those of the files; the one
-    /// there is, as long as that cannot be had. What was proved stays: whether the server is the same, each poll looks.
-    async fn renewed(&mut self, link: Link) -> Link {
-        let (read, now) = (self.credentials(), Instant::now());
-        if !self.renewal.is_due(&link.credentials, &read, now) {
-            return link;
-        }
-        let opened = match read.clone() {
-            Ok(credentials) => Link::open(&self.config, credentials).await,
-            Err(fault) => Err(fault),
-        };
-        match opened {
-            Ok(new) => {
-                self.journal.renewed();
-                self.memory.discovery.restart();
-                new
-            }
-            Err(fault) => {
-                if self.renewal.failed(read, &fault, now) {
-                    self.journal.not_renewed(&fault);
-                }
-                link
-            }
-        }
-    }
-
-    async fn poll_over(&mut self, mut link: Link) -> Result<Outcome, Fault> {
-        let outcome = poll::poll(&mut link, &mut self.memory, &self.config, self.policy).await;
-        self.server.counters.commands += std::mem::take(&mut link.commands);
-        // After a failure replies may still be in flight: such a connection is not used again.
-        if outcome.is_ok() {
-            self.link = Some(link);
-        }
-        outcome
-    }
-
-    /// Takes in what was measured; says whether all streams could be looked for.
-    fn record(&mut self, outcome: Outcome) -> Result<(), Fault> {
-        let counters = &mut self.server.counters;
-        for fault in outcome.poll.streams.iter().flat_map(|entry| entry.faults()) {
-            counters.count(fault.kind);
-        }
-        counters.faults[FaultKind::Vanished as usize] += outcome.vanished;
-        counters.lag_entries_read += outcome.entries_read;
-        counters.lag_disagreements += self.journal.measured(&outcome.poll);
-        self.server.poll = Some(Arc::new(outcome.poll));
-        outcome.discovery
+    Poll {
+        started,
+        duration: started.elapsed(),
+        ended_at: UnixMicros::of(SystemTime::now()),
+        version: versions.into_iter().collect::<Vec<_>>().join(", ").into(),
+        policy,
+        incomplete,
+        streams,
     }
 }

@@ -26,11 +26,15 @@ use crate::{
 /// A file is of no use, or one of both sides does not believe the other.
 pub async fn speak(
     stream: TcpStream,
+    host: &str,
     tls: &Tls,
     credentials: &Credentials,
 ) -> Result<TlsStream<TcpStream>, Fault> {
     let connector = TlsConnector::from(Arc::new(client(tls, credentials)?));
-    connector.connect(tls.server_name.clone(), stream).await.map_err(|error| {
+    let name = tls.name_of(host).ok_or_else(|| {
+        fault(format!("{host:?} is no name that a certificate can have: set tls.server_name"))
+    })?;
+    connector.connect(name, stream).await.map_err(|error| {
         let reason = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         let mend = match reason {
             Some(reason) => mend(reason, tls),

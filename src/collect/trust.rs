@@ -27,6 +27,8 @@ pub struct ServerInfo {
     pub version: String,
     /// How far to trust its counters.
     pub trust: Trust,
+    /// Whether it is a replica.
+    pub is_replica: bool,
     /// Whether it is a replica that has lost its primary: its data may be of any age.
     pub is_stale_replica: bool,
 }
@@ -64,6 +66,7 @@ pub fn server_info(server: &Value, replication: &Value) -> ServerInfo {
             },
             hidden_deletions: numbers >= newest_measured || version.is_none(),
         },
+        is_replica,
         is_stale_replica: is_replica && (link_is_down || is_silent),
         identity,
         version: version.unwrap_or_else(|| "unknown".to_owned()),

@@ -9,36 +9,60 @@ use super::{HostPort, Protocol};
 /// What a URL says.
 #[derive(Default)]
 pub(super) struct UrlParts {
-    /// Where the server is; `None` where that is wrong.
+    /// What it points at; `None` where that is wrong.
     pub target: Option<Target>,
+    pub is_tls: bool,
     pub username: Option<String>,
     pub password: Option<String>,
     pub database: Option<u32>,
     pub protocol: Protocol,
 }
 
-/// Where a server is, and in which way it is reached.
+/// What a URL points at.
 pub(super) enum Target {
-    Tcp(HostPort),
-    Tls(HostPort),
+    Host(HostPort),
     Unix(PathBuf),
+    Sentinel { seeds: Vec<HostPort>, service: String },
+    Cluster(Vec<HostPort>),
 }
 
-/// The ways to reach a server.
+impl Target {
+    /// The hosts in it.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostPort> {
+        match self {
+            Target::Host(host) => std::slice::from_ref(host),
+            Target::Unix(_) => &[],
+            Target::Sentinel { seeds, .. } | Target::Cluster(seeds) => seeds,
+        }
+        .iter()
+    }
+}
+
+/// What a scheme stands for.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
-    Tcp,
-    Tls,
+enum Sort {
+    Host,
     Unix,
+    Sentinel,
+    Cluster,
 }
 
-/// Schemes, each with the way that it stands for.
-const SCHEMES: &[(&str, Way)] =
-    &[("redis", Way::Tcp), ("rediss", Way::Tls), ("redis+unix", Way::Unix), ("unix", Way::Unix)];
+/// Schemes, each with what it stands for, and whether TLS is spoken there.
+const SCHEMES: &[(&str, Sort, bool)] = &[
+    ("redis", Sort::Host, false),
+    ("rediss", Sort::Host, true),
+    ("redis+unix", Sort::Unix, false),
+    ("unix", Sort::Unix, false),
+    ("redis+sentinel", Sort::Sentinel, false),
+    ("rediss+sentinel", Sort::Sentinel, true),
+    ("redis+cluster", Sort::Cluster, false),
+    ("rediss+cluster", Sort::Cluster, true),
+];
 
 /// What a URL looks like.
-const FORM: &str = "expected redis://[username[:password]@]host[:port][/database], the same with rediss:// for TLS, \
-                    redis+unix:///path/to/socket[?db=database], or host:port";
+const FORM: &str = "expected redis://[username[:password]@]host[:port][/database], \
+                    redis+unix:///path/to/socket[?db=database], redis+sentinel://host[:port],…/service[/database], \
+                    redis+cluster://host[:port],…, the same with rediss in place of redis for TLS, or host:port";
 
 /// Reads a URL, or `host:port`.
 pub(super) fn parse_url(text: &str) -> Result<UrlParts, String> {
@@ -50,33 +74,29 @@ pub(super) fn parse_url(text: &str) -> Result<UrlParts, String> {
         None => ("redis".to_owned(), text),
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    let way = match SCHEMES.iter().find(|(known, _)| *known == scheme) {
-        Some((_, way)) => *way,
+    let (sort, is_tls) = match SCHEMES.iter().find(|(known, ..)| *known == scheme) {
+        Some((_, sort, is_tls)) => (*sort, *is_tls),
         None if !scheme.chars().all(plain) => return Err(format!("not a URL: {FORM}")),
         None => return Err(format!("the scheme {scheme}:// is not supported: {FORM}")),
     };
-    match way {
-        Way::Unix => of_socket(rest),
-        way => of_host(rest, way == Way::Tls),
-    }
+    let parts = match sort {
+        Sort::Unix => of_socket(rest),
+        sort => of_hosts(rest, sort),
+    };
+    parts.map(|parts| UrlParts { is_tls, ..parts })
 }
 
-/// Reads what follows `redis://` or `rediss://`.
-fn of_host(rest: &str, is_tls: bool) -> Result<UrlParts, String> {
-    let url = parsed(rest)?;
-    let host =
-        url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| format!("there is no host: {FORM}"))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let host_port = HostPort { host, port: url.port().unwrap_or(6379) };
-    let database = match url.path().trim_start_matches('/') {
-        "" => None,
-        digits => Some(
-            digits
-                .parse::<u16>()
-                .map_err(|_| "the path must be the number of a database, 0 to 65535, as in redis://host/0")?
-                .into(),
-        ),
+/// Reads what follows the scheme where there are hosts: one, or several separated by commas.
+fn of_hosts(rest: &str, sort: Sort) -> Result<UrlParts, String> {
+    let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (user, hosts) = match authority.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), authority),
     };
+    let port = if sort == Sort::Sentinel { 26379 } else { 6379 };
+    let mut seeds = hosts.split(',').map(|host| seed(host, port)).collect::<Result<Vec<_>, _>>()?;
+    // The parser of URLs takes one host.
+    let url = parsed(&format!("{user}host{tail}"))?;
     let mut parts = credentials(&url)?;
     for (key, value) in url.query_pairs() {
         parts.protocol = (key == "protocol")
@@ -84,9 +104,51 @@ fn of_host(rest: &str, is_tls: bool) -> Result<UrlParts, String> {
             .flatten()
             .ok_or("the only parameter is protocol, resp2 or resp3")?;
     }
-    parts.database = database;
-    parts.target = Some(if is_tls { Target::Tls(host_port) } else { Target::Tcp(host_port) });
+    let path = url.path().trim_start_matches('/');
+    let database = match sort {
+        Sort::Cluster if !path.is_empty() => {
+            return Err("a cluster has one database and no path: leave it out".into());
+        }
+        Sort::Sentinel => {
+            let (service, database) = path.split_once('/').unwrap_or((path, ""));
+            let service = decode(service).ok_or("the service is not UTF-8 when decoded")?;
+            if service.is_empty() {
+                return Err("the path must name the service that the Sentinels watch, as in redis+sentinel://host/mymaster".into());
+            }
+            parts.target = Some(Target::Sentinel { seeds, service });
+            database
+        }
+        Sort::Cluster => {
+            parts.target = Some(Target::Cluster(seeds));
+            path
+        }
+        Sort::Host | Sort::Unix => {
+            if seeds.len() > 1 {
+                return Err("there are several hosts: write redis+cluster:// or redis+sentinel://".into());
+            }
+            parts.target = seeds.pop().map(Target::Host);
+            path
+        }
+    };
+    if !database.is_empty() {
+        let number = database.parse::<u16>().map_err(|_| match sort {
+            Sort::Sentinel => {
+                "after the service comes the number of a database, 0 to 65535, as in redis+sentinel://host/mymaster/0"
+            }
+            _ => "the path must be the number of a database, 0 to 65535, as in redis://host/0",
+        })?;
+        parts.database = Some(number.into());
+    }
     Ok(parts)
+}
+
+/// Reads one host, with a port or without.
+fn seed(text: &str, port: u16) -> Result<HostPort, String> {
+    let url = parsed(text)?;
+    let host = url.host_str().filter(|host| !host.is_empty());
+    let host = host.ok_or_else(|| format!("there is no host: {FORM}"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok(HostPort { host, port: url.port().unwrap_or(port) })
 }
 
 /// Reads what follows `unix://`: credentials, if any, and an absolute path.

@@ -15,15 +15,15 @@ pub mod section;
 mod server;
 pub mod settings;
 pub mod spelling;
+mod topology;
 pub mod tree;
 pub mod typed;
 mod validate;
 
 pub use kubernetes::{Kubernetes, RequestHeader, TlsFiles};
-pub use server::{
-    Address, Credential, CredentialError, ExpectedGroup, Filter, HostPort, Protocol, RedisServer, Tls,
-};
+pub use server::{Credential, CredentialError, ExpectedGroup, Filter, Protocol, RedisServer};
 use settings::Setting;
+pub use topology::{Address, HostPort, ReadFrom, Sentinel, Tls, Topology};
 use tree::{Node, Place, Value};
 
 /// A sound configuration.

@@ -94,6 +94,9 @@ fn kind(setting: &Setting) -> String {
         Kind::File => "path of a file".into(),
         Kind::Bool => "`true` or `false`".into(),
         Kind::Count(min, max) => format!("whole number, {min} to {max}"),
+        Kind::Counts(min, max) => {
+            format!("whole number, {min} to {max}, or a list of them; comma separated in flag and variable")
+        }
         Kind::Duration(min, max) => {
             format!("duration, {} to {}", humantime::format_duration(min), humantime::format_duration(max))
         }
@@ -172,6 +175,10 @@ fn value(setting: &Setting) -> Value {
         Kind::Duration(..) => json!({"type": "string", "pattern": "^[0-9]"}),
         Kind::Bool => json!({"type": "boolean"}),
         Kind::Count(min, max) => json!({"type": "integer", "minimum": min, "maximum": max}),
+        Kind::Counts(min, max) => {
+            let one = json!({"type": "integer", "minimum": min, "maximum": max});
+            json!({"oneOf": [one, {"type": "array", "items": one, "minItems": 1}]})
+        }
         Kind::Choice(words) => json!({"enum": words}),
         Kind::Form(form) => json!({"type": "string", "pattern": form.pattern}),
         Kind::Metric => json!({"enum": names_for_autoscalers().collect::<Vec<_>>()}),

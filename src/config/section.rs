@@ -154,6 +154,17 @@ impl Section {
         u64::try_from(self.count(path)).unwrap_or(0)
     }
 
+    /// One or several counts, each once and in order; `None` where nothing is said.
+    #[must_use]
+    pub fn counts(&self, path: &str) -> Option<BTreeSet<u32>> {
+        match &self.get(path)?.value {
+            Typed::Counts(counts) => {
+                Some(counts.iter().filter_map(|count| u32::try_from(*count).ok()).collect())
+            }
+            _ => None,
+        }
+    }
+
     /// A duration; 0 only where a problem with the value was found already.
     #[must_use]
     pub fn duration(&self, path: &str) -> Duration {

@@ -1,23 +1,23 @@
 //! A Redis server: what is configured of it, and what the table of settings cannot say about that.
 
 use std::{
-    fmt, fs,
+    collections::BTreeSet,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use rustls::pki_types::ServerName;
 use secrecy::SecretString;
 
 use super::{
-    Problem, TlsFiles,
-    address::{Target, UrlParts, parse_url},
+    Problem,
+    address::{UrlParts, parse_url},
     section::Section,
+    topology::{ReadFrom, Tls, Topology, databases, read_from, tls, topology},
     tree::Place,
     typed::Typed,
     validate::{must_be_readable, pattern},
-    write_host_port,
 };
 use crate::model::{name::Name, pattern::Pattern};
 
@@ -26,14 +26,18 @@ use crate::model::{name::Name, pattern::Pattern};
 pub struct RedisServer {
     /// The `redis` label.
     pub name: Arc<str>,
-    /// Where it is.
-    pub address: Address,
+    /// Where it is, or who knows that.
+    pub topology: Topology,
+    /// TLS, to each process of it; `None` is in the clear.
+    pub tls: Option<Tls>,
+    /// Whom to ask where there are several.
+    pub read_from: ReadFrom,
     /// ACL user.
     pub username: Option<Credential>,
     /// Where the password is.
     pub password: Option<Credential>,
-    /// Number of the database.
-    pub database: u32,
+    /// Numbers of the databases, at least one.
+    pub databases: BTreeSet<u32>,
     /// Protocol to ask for.
     pub protocol: Protocol,
     /// Longest time to wait for a connection or a reply.
@@ -55,50 +59,6 @@ pub struct ExpectedGroup {
     pub stream: Name,
     /// Its name.
     pub group: Name,
-}
-
-/// Where a server is, and in which way it is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// Over TCP, in the clear.
-    Tcp(HostPort),
-    /// Over TCP with TLS.
-    Tls(HostPort, Tls),
-    /// A socket on this machine.
-    Unix(PathBuf),
-}
-
-/// Host and port of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPort {
-    /// Name or IP address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(HostPort { host, port }) | Address::Tls(HostPort { host, port }, _) => {
-                write_host_port(f, host, *port)
-            }
-            Address::Unix(path) => path.display().fmt(f),
-        }
-    }
-}
-
-/// How TLS is spoken with a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// Whom to believe, in PEM; `None` is whom the system believes.
-    pub ca_file: Option<PathBuf>,
-    /// What to show to a server that asks who we are.
-    pub client: Option<TlsFiles>,
-    /// The name that must stand in the server's certificate.
-    pub server_name: ServerName<'static>,
-    /// Whether the server's certificate is verified at all.
-    pub verify: bool,
 }
 
 /// Version of Redis's protocol.
@@ -167,32 +127,26 @@ impl Filter {
 }
 
 pub(super) fn server(section: &Section, problems: &mut Vec<Problem>) -> RedisServer {
-    let parts = url_parts(section, problems);
-    let address = address(section, parts.target, problems);
+    let mut parts = url_parts(section, problems);
+    let topology = topology(section, &parts, problems);
+    let tls = tls(section, &parts, problems);
     let name = section.text("redis[].name");
     if name.as_deref() == Some("") {
         problems.push(section.problem("redis[].name", "is empty: leave it out for host:port"));
     }
-    let database = section.get("redis[].database").map(|_| section.count("redis[].database"));
-    if let (Some(of_url), Some(database)) = (parts.database, database)
-        && i64::from(of_url) != database
-    {
-        problems.push(
-            section.problem(
-                "redis[].database",
-                format!("contradicts the URL, which says {of_url}: leave one out"),
-            ),
-        );
-    }
+    let databases = databases(section, &parts, problems);
+    let read_from = read_from(section, &topology, problems);
     const USERNAME: [&str; 2] = ["redis[].username", "redis[].username_file"];
     const PASSWORD: [&str; 2] = ["redis[].password", "redis[].password_file"];
     RedisServer {
-        name: name.map_or_else(|| Arc::from(address.to_string()), Arc::from),
-        username: credential(section, "username", USERNAME, parts.username, problems),
-        password: credential(section, "password", PASSWORD, parts.password, problems),
-        database: parts.database.or(database.and_then(|n| u32::try_from(n).ok())).unwrap_or(0),
+        name: name.map_or_else(|| Arc::from(topology.to_string()), Arc::from),
+        username: credential(section, "username", USERNAME, parts.username.take(), problems),
+        password: credential(section, "password", PASSWORD, parts.password.take(), problems),
+        databases,
         protocol: parts.protocol,
-        address,
+        topology,
+        tls,
+        read_from,
         timeout: section.duration("redis[].timeout"),
         streams: section.list("redis[].streams", problems, pattern),
         groups: Filter {
@@ -204,7 +158,7 @@ pub(super) fn server(section: &Section, problems: &mut Vec<Problem>) -> RedisSer
     }
 }
 
-fn is_true(section: &Section, path: &str) -> bool {
+pub(super) fn is_true(section: &Section, path: &str) -> bool {
     matches!(section.get(path).map(|checked| &checked.value), Some(Typed::Bool(true)))
 }
 
@@ -229,71 +183,8 @@ fn url_parts(section: &Section, problems: &mut Vec<Problem>) -> UrlParts {
     }
 }
 
-const CA_FILE: &str = "redis[].tls.ca_file";
-const PAIR: [&str; 2] = ["redis[].tls.cert_file", "redis[].tls.key_file"];
-const SERVER_NAME: &str = "redis[].tls.server_name";
-const SKIP_VERIFY: &str = "redis[].tls.insecure_skip_verify";
-
-/// The address with its TLS, or the problem that there is TLS for none.
-fn address(section: &Section, target: Option<Target>, problems: &mut Vec<Problem>) -> Address {
-    let address = match target {
-        Some(Target::Tls(host_port)) => {
-            return match tls(section, &host_port.host, problems) {
-                Some(tls) => Address::Tls(host_port, tls),
-                None => Address::Tcp(host_port),
-            };
-        }
-        Some(Target::Tcp(host_port)) => Address::Tcp(host_port),
-        Some(Target::Unix(path)) => Address::Unix(path),
-        // Which settings fit an address that is wrong cannot be told.
-        None => return Address::Tcp(HostPort { host: String::new(), port: 0 }),
-    };
-    for path in [CA_FILE, PAIR[0], PAIR[1], SERVER_NAME, SKIP_VERIFY] {
-        if section.get(path).is_some_and(|checked| checked.place != Place::Default) {
-            let message =
-                "is for TLS, which the URL does not ask for: write rediss:// there, or leave this out";
-            problems.push(section.problem(path, message));
-        }
-    }
-    address
-}
-
-/// `None` where there is no name that a certificate could have: that is a problem.
-fn tls(section: &Section, host: &str, problems: &mut Vec<Problem>) -> Option<Tls> {
-    let verify = !is_true(section, SKIP_VERIFY);
-    if !verify && section.get(CA_FILE).is_some() {
-        let message = format!("nothing is verified with {}: leave one out", section.key(SKIP_VERIFY));
-        problems.push(section.problem(CA_FILE, message));
-    }
-    for [one, other] in [PAIR, [PAIR[1], PAIR[0]]] {
-        if section.get(one).is_some() && section.lacks(other) {
-            let message = format!("needs {} besides: give both or neither", section.key(other));
-            problems.push(section.problem(one, message));
-        }
-    }
-    let mut file = |path: &str| {
-        let file = section.text(path).map(PathBuf::from)?;
-        must_be_readable(section, path, &file, problems);
-        Some(file)
-    };
-    let (ca_file, [certificate, private_key]) = (file(CA_FILE), PAIR.map(&mut file));
-    let server_name = match section.text(SERVER_NAME) {
-        Some(name) => ServerName::try_from(name.clone())
-            .map_err(|_| (SERVER_NAME, format!("expected a DNS name or an IP address, found {name:?}"))),
-        None => ServerName::try_from(host.to_owned()).map_err(|_| {
-            let mend = section.key(SERVER_NAME);
-            ("redis[].url", format!("the host is no name that a certificate can have: set {mend}"))
-        }),
-    };
-    let server_name =
-        server_name.map_err(|(path, message)| problems.push(section.problem(path, message))).ok()?;
-    let client = certificate.zip(private_key);
-    let client = client.map(|(certificate, private_key)| TlsFiles { certificate, private_key });
-    Some(Tls { ca_file, client, server_name, verify })
-}
-
 /// A credential may stand in the URL, apart, or in a file: in one of them. Another tool's variable gives way to each.
-fn credential(
+pub(super) fn credential(
     section: &Section,
     what: &str,
     [inline, file]: [&str; 2],

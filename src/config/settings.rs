@@ -57,6 +57,8 @@ pub enum Kind {
     Bool,
     /// A whole number between two bounds, both included.
     Count(i64, i64),
+    /// One or several whole numbers between two bounds, both included; on the command line separated by commas.
+    Counts(i64, i64),
     /// A duration between two bounds, both included: `500ms`, `5s`, `1m30s`.
     Duration(Duration, Duration),
     /// One of a few words.

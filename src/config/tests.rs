@@ -1,5 +1,7 @@
 //! From what was written to a [`Config`], or to problems that say where and how to mend them.
 
+use std::collections::BTreeSet;
+
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -95,8 +97,11 @@ fn nothing_written_is_sound() {
     assert!(!config.log.json);
     let server = written().server();
     assert_eq!(&*server.name, "127.0.0.1:6379");
-    assert_eq!(server.address.to_string(), "127.0.0.1:6379");
-    assert_eq!((username(&server), server.database, server.protocol), (None, 0, Protocol::Resp2));
+    assert_eq!(server.topology.to_string(), "127.0.0.1:6379");
+    assert_eq!(
+        (username(&server), server.databases.clone(), server.protocol),
+        (None, BTreeSet::from([0]), Protocol::Resp2)
+    );
     assert!(server.password.is_none() && server.consumers);
     assert_eq!(server.timeout, Duration::from_secs(5));
     assert_eq!((texts(&server.streams), texts(&server.groups.include)), (vec!["*".into()], vec!["*".into()]));
@@ -136,15 +141,15 @@ redis:
     assert_eq!(config.telemetry_path, "/of/redis");
     assert_eq!((config.log.level, config.log.json), (tracing::Level::DEBUG, true));
     let [main, other] = &config.servers[..] else { panic!("{config:?}") };
-    assert_eq!((&*main.name, main.address.to_string().as_str()), ("main", "h:7000"));
-    assert_eq!((main.database, main.protocol), (2, Protocol::Resp3));
+    assert_eq!((&*main.name, main.topology.to_string().as_str()), ("main", "h:7000"));
+    assert_eq!((main.databases.clone(), main.protocol), (BTreeSet::from([2]), Protocol::Resp3));
     assert_eq!((username(main).as_deref(), password(main).as_deref()), (Some("u"), Some("p")));
     assert_eq!(main.timeout, Duration::from_millis(250));
     assert_eq!(texts(&main.streams), ["orders", "events:*"]);
     assert!(!main.consumers);
     let groups = ["a", "bb", "bcd", "c"].map(|name| main.groups.includes(&name.into()));
     assert_eq!(groups, [true, true, false, false]);
-    assert_eq!((&*other.name, other.database), ("other:7001", 4));
+    assert_eq!((&*other.name, &other.databases), ("other:7001", &BTreeSet::from([4])));
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub enum Typed {
     Bool(bool),
     /// Count.
     Count(i64),
+    /// Counts.
+    Counts(Vec<i64>),
     /// Duration.
     Duration(Duration),
     /// List: items with their places.
@@ -46,6 +48,7 @@ pub fn expected(kind: Kind, found: &Value) -> String {
         Kind::Text | Kind::Secret | Kind::File => "a string".to_owned(),
         Kind::Bool => "true or false".to_owned(),
         Kind::Count(min, max) => format!("a whole number from {min} to {max}"),
+        Kind::Counts(min, max) => format!("a whole number from {min} to {max}, or a list of them"),
         Kind::Duration(min, max) => {
             let text = humantime::format_duration;
             format!("a duration from {} to {}, as 500ms, 5s or 1m", text(min), text(max))
@@ -112,6 +115,20 @@ pub fn typed(kind: Kind, node: &Node) -> Option<Typed> {
         }
         (Kind::Count(min, max), Value::Raw(text)) => {
             text.parse().ok().filter(|value| (min..=max).contains(value)).map(Typed::Count)
+        }
+        (Kind::Counts(min, max), Value::List(items)) if !items.is_empty() => {
+            let one = |item| match typed(Kind::Count(min, max), item)? {
+                Typed::Count(count) => Some(count),
+                _ => None,
+            };
+            items.iter().map(one).collect::<Option<_>>().map(Typed::Counts)
+        }
+        (Kind::Counts(min, max), Value::Int(value)) => {
+            (min..=max).contains(value).then(|| Typed::Counts(vec![*value]))
+        }
+        (Kind::Counts(min, max), Value::Raw(text)) => {
+            let one = |text: &str| text.trim().parse().ok().filter(|value| (min..=max).contains(value));
+            text.split(',').map(one).collect::<Option<_>>().map(Typed::Counts)
         }
         (Kind::Duration(min, max), Value::Text(text) | Value::Raw(text)) => humantime::parse_duration(text)
             .ok()

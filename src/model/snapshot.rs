@@ -30,7 +30,7 @@ pub struct Server {
     pub name: Arc<str>,
     /// Age at which a poll no longer counts.
     pub stale_after: Duration,
-    /// How the latest poll ended; `None` until the first one has.
+    /// How the latest poll ended: with some measurement, or with none; `None` until the first one has.
     pub latest: Option<Result<(), Fault>>,
     /// The latest poll that succeeded, however old.
     pub poll: Option<Arc<Poll>>,
@@ -51,15 +51,22 @@ impl Server {
         self.poll.as_deref().filter(|poll| now.saturating_duration_since(poll.started) <= self.stale_after)
     }
 
-    /// Whether the latest poll succeeded and is fresh.
+    /// Whether the latest poll succeeded in full and is fresh.
     #[must_use]
     pub fn is_up(&self, now: Instant) -> bool {
-        matches!(self.latest, Some(Ok(()))) && self.fresh(now).is_some()
+        self.why_down(now).is_none()
     }
 
     /// Why the server is not up at `now`, in words.
     #[must_use]
     pub fn why_down(&self, now: Instant) -> Option<String> {
+        let incomplete = || Some(self.poll.as_ref()?.incomplete.first()?.fault.message.clone());
+        self.why_unknown(now).or_else(incomplete)
+    }
+
+    /// Why nothing is known of it at `now`, in words.
+    #[must_use]
+    pub fn why_unknown(&self, now: Instant) -> Option<String> {
         match &self.latest {
             None => Some("the first poll has not ended yet".into()),
             Some(Err(fault)) => Some(fault.message.clone()),
@@ -102,10 +109,21 @@ pub struct Poll {
     pub ended_at: UnixMicros,
     /// Version that the server states (`INFO server`).
     pub version: Arc<str>,
-    /// How its numbers are read, unless a reader says otherwise.
-    pub view: View,
-    /// Every stream, ordered by database and name.
+    /// What is published where a lag is not one proved number, unless a reader says otherwise.
+    pub policy: Policy,
+    /// Databases that may have streams besides those that are known.
+    pub incomplete: Vec<Incomplete>,
+    /// Every stream that is known, ordered by database and name.
     pub streams: Vec<StreamEntry>,
+}
+
+/// A database that could not be searched, or not all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incomplete {
+    /// Its number.
+    pub db: u32,
+    /// Why.
+    pub fault: Fault,
 }
 
 impl Poll {
@@ -117,10 +135,10 @@ impl Poll {
     }
 }
 
-/// What it takes to read a number from a poll, besides the poll.
+/// What it takes to read a number of a stream, besides the stream.
 #[derive(Clone, Copy, Debug)]
 pub struct View {
-    /// Redis's own clock (`TIME`) at the beginning of the poll: for the ages of entries.
+    /// Redis's own clock when the stream was measured; 0 for one that does not exist.
     pub redis_time: UnixMicros,
     /// What is published where a lag is not one proved number.
     pub policy: Policy,
@@ -140,6 +158,12 @@ pub struct StreamEntry {
 }
 
 impl StreamEntry {
+    /// How its numbers are read.
+    #[must_use]
+    pub fn view(&self, policy: Policy) -> View {
+        View { redis_time: self.stream().map_or(UnixMicros(0), |stream| stream.redis_time), policy }
+    }
+
     /// The stream, where it exists and could be read.
     #[must_use]
     pub fn stream(&self) -> Option<&Stream> {
@@ -161,6 +185,8 @@ impl StreamEntry {
 /// A stream as `XINFO STREAM` describes it, with its groups.
 #[derive(Clone, Debug)]
 pub struct Stream {
+    /// Redis's own clock (`TIME`) just before it was measured: for the ages of entries.
+    pub redis_time: UnixMicros,
     /// Entries in the stream.
     pub length: u64,
     /// Keys of the radix tree that holds them.

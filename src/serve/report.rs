@@ -127,7 +127,7 @@ fn server_report(server: &Server, now: Instant) -> ServerReport<'_> {
         polled_at: poll.map(|poll| poll.ended_at.seconds()),
         poll_duration_seconds: poll.map(|poll| poll.duration.as_secs_f64()),
         streams: poll
-            .map(|poll| poll.streams.iter().map(|entry| stream_report(entry, poll.view.policy)).collect())
+            .map(|poll| poll.streams.iter().map(|entry| stream_report(entry, poll.policy)).collect())
             .unwrap_or_default(),
     }
 }

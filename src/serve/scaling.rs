@@ -16,7 +16,7 @@ use crate::{
         offer::{Offer, Target},
         pattern::Pattern,
         selector::Selector,
-        snapshot::{Consumer, Group, Poll, Server, Snapshot, StreamEntry, View},
+        snapshot::{Consumer, Group, Poll, Server, Snapshot, StreamEntry},
         time::UnixMicros,
     },
 };
@@ -182,9 +182,10 @@ impl<'a> Question<'a> {
             if self.is_hidden(server, &targets) {
                 continue;
             }
-            let why_down = server.why_down(self.now);
-            let (None, Some(poll)) = (&why_down, server.fresh(self.now)) else {
-                let why = why_down.unwrap_or_default();
+            let unknown = server.why_unknown(self.now);
+            let unknown = unknown.or_else(|| self.why_partial(server.fresh(self.now)?, &targets));
+            let (None, Some(poll)) = (&unknown, server.fresh(self.now)) else {
+                let why = unknown.unwrap_or_default();
                 let narrower = if self.snapshot.servers.len() > 1 && self.selector.one_of("redis").is_none() {
                     " (a selector with redis=… leaves it out)"
                 } else {
@@ -205,6 +206,32 @@ impl<'a> Question<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Why there may be streams on a server that are asked for and not known: none where each is asked for by its name.
+    fn why_partial(&self, poll: &Poll, targets: &[&&Target]) -> Option<String> {
+        let names = self.names(targets);
+        let is_known = |db: u32, name: &Name| {
+            let mut entries = poll.streams.iter();
+            entries.any(|entry| entry.db == db && entry.name == *name)
+        };
+        let unknown = poll.incomplete.iter().find(|part| {
+            self.selector.allows("db", &format!("db{}", part.db))
+                && names.as_ref().is_none_or(|names| !names.iter().all(|name| is_known(part.db, name)))
+        })?;
+        Some(unknown.fault.message.clone())
+    }
+
+    /// The streams that are asked for, where they are asked for by their names.
+    fn names(&self, targets: &[&&Target]) -> Option<Vec<Name>> {
+        let exact = |target: &&&Target| match &target.stream {
+            Some(Pattern::Exact(name)) => Some(name.clone()),
+            _ => None,
+        };
+        let of_selector = || self.selector.one_of("stream");
+        of_selector()
+            .map(|names| names.iter().map(|name| Name::from(name.as_str())).collect())
+            .or_else(|| targets.iter().map(exact).collect())
     }
 
     /// Whether nothing that is asked for may be read on this server: then even its state is no answer to give.
@@ -266,7 +293,7 @@ impl<'a> Question<'a> {
     }
 
     fn items_of(&self, found: Found<'a>, items: &mut Vec<Item>) -> Result<(), Refusal> {
-        let view = View { policy: self.policy.unwrap_or(found.poll.view.policy), ..found.poll.view };
+        let view = found.entry.view(self.policy.unwrap_or(found.poll.policy));
         let mut push = |group: Option<&Group>, consumer: Option<&Name>, number: f64| {
             let value = Value { number, measured_at: found.poll.measured_at() };
             items.push(Item { labels: found.labels(group, consumer), value });

@@ -11,9 +11,7 @@ use crate::{
         fault::{Fault, FaultKind},
         lag::{Lag, Policy},
         name::Name,
-        snapshot::{
-            Consumer, Counters, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry, View,
-        },
+        snapshot::{Consumer, Counters, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
         stream_id::StreamId,
         time::UnixMicros,
     },
@@ -80,6 +78,7 @@ pub fn of_streams(now: Instant, streams: Vec<StreamEntry>) -> Snapshot {
 /// A stream that exists, with these groups.
 pub fn stream_of(name: impl Into<Name>, groups: Vec<Group>) -> StreamEntry {
     let stream = Stream {
+        redis_time: UnixMicros(NOW_MS * 1000),
         length: 42,
         radix_tree_keys: Some(1),
         radix_tree_nodes: Some(2),
@@ -114,7 +113,8 @@ fn poll(started: Instant, streams: Vec<StreamEntry>) -> Poll {
         started,
         duration: Duration::from_micros(2500),
         ended_at: UnixMicros((NOW_MS + 2) * 1000 + 500),
-        view: View { redis_time: UnixMicros(NOW_MS * 1000), policy: Policy::default() },
+        policy: Policy::default(),
+        incomplete: vec![],
         version: "7.0.15".into(),
         streams,
     }
@@ -175,6 +175,7 @@ fn unpolled() -> Server {
 /// As Redis 6.0 describes a stream without entries and groups.
 fn empty() -> Stream {
     Stream {
+        redis_time: UnixMicros(NOW_MS * 1000),
         length: 0,
         radix_tree_keys: None,
         radix_tree_nodes: None,

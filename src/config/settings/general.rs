@@ -141,7 +141,7 @@ pub static ROWS: &[Setting] = &[
         flag: Some("redis.url"),
         fallback: Some("REDIS_ADDR"),
         example: "rediss://redis.shop.svc:6379/0",
-        help: "Where the server is: redis://[username[:password]@]host[:port][/database][?protocol=resp3], the same with rediss:// for TLS, redis+unix:///path/to/socket[?db=database], or host:port. On the command line, where every process can read it, it must not hold a password.",
+        help: "Where the server is: redis://[username[:password]@]host[:port][/database][?protocol=resp3], redis+unix:///path/to/socket[?db=database], redis+sentinel://host[:port],…/service[/database] with the Sentinels of a service, redis+cluster://host[:port],… with some nodes of a cluster, the same with rediss in place of redis for TLS, or host:port. On the command line, where every process can read it, it must not hold a password.",
         ..BLANK
     },
     Setting {
@@ -220,10 +220,50 @@ pub static ROWS: &[Setting] = &[
     },
     Setting {
         path: "redis[].database",
-        kind: Kind::Count(0, 65535),
+        kind: Kind::Counts(0, 65535),
         flag: Some("redis.database"),
-        example: "0",
-        help: "Number of the database, 0 where neither this nor the URL says otherwise.",
+        example: "[0, 1]",
+        help: "Number of the database, or of several: 0 where neither this nor the URL says otherwise. Each is measured over a connection of its own. A cluster has only 0.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].read_from",
+        kind: Kind::Choice(&["primary", "replica"]),
+        default: Some("primary"),
+        flag: Some("redis.read-from"),
+        example: "replica",
+        help: "Whom to ask where Sentinels or a cluster tell who is there: the primary, or one of its replicas. A replica says later what has happened, and what it says of lags is believed less, so more of them are bounded. If there is none in reach, nothing is measured.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].sentinel.username",
+        kind: Kind::Text,
+        flag: Some("redis.sentinel.username"),
+        example: "",
+        help: "ACL user to log in to the Sentinels as. The username and password of the server are not shown to them.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].sentinel.username_file",
+        kind: Kind::File,
+        flag: Some("redis.sentinel.username-file"),
+        example: "/run/secrets/sentinel-username",
+        help: "File that holds the ACL user for the Sentinels, in place of sentinel.username; read anew when it changes. A newline at its end does not count.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].sentinel.password",
+        kind: Kind::Secret,
+        example: "",
+        help: "Password to log in to the Sentinels with. Never shown. Not a flag, since every process can read the command line.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].sentinel.password_file",
+        kind: Kind::File,
+        flag: Some("redis.sentinel.password-file"),
+        example: "/run/secrets/sentinel-password",
+        help: "File that holds the password for the Sentinels, in place of sentinel.password; read anew when it changes. A newline at its end does not count.",
         ..BLANK
     },
     Setting {

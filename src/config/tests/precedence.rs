@@ -21,7 +21,7 @@ fn a_global_setting() {
 
 #[test]
 fn a_setting_of_the_server() {
-    let address = |written: &Written| written.server().address.to_string();
+    let address = |written: &Written| written.server().topology.to_string();
     let variables =
         || written().variable("STREAMGAUGE_REDIS_URL", "variable").variable("REDIS_ADDR", "fallback:6379");
     assert_eq!(address(&variables().flag("redis.url", &["flag"])), "flag:6379");
@@ -35,7 +35,7 @@ fn a_setting_of_the_server() {
         .variable("REDIS_PASSWORD", "fallback")
         .file("redis: [{name: a}]")
         .server();
-    assert_eq!(server.address.to_string(), "127.0.0.1:6379");
+    assert_eq!(server.topology.to_string(), "127.0.0.1:6379");
     assert!(server.username.is_none() && server.password.is_none());
     // A file without a list leaves them to flags and variables.
     assert_eq!(address(&variables().file("poll: {interval: 3s}")), "variable:6379");
@@ -51,7 +51,7 @@ fn variables_of_redis_exporter() {
             .variable("REDIS_USER", "u")
             .variable("REDIS_PASSWORD", "p+%40")
             .server();
-        assert_eq!(server.address.to_string(), expected);
+        assert_eq!(server.topology.to_string(), expected);
         assert_eq!(username(&server).as_deref(), Some("u"));
         // Not a part of a URL: taken as it is.
         assert_eq!(password(&server).as_deref(), Some("p+%40"));

@@ -23,13 +23,13 @@ fn all_of_it() {
         .flag("redis.tls.key-file", &[&key])
         .flag("redis.tls.server-name", &["redis.shop.svc"])
         .server();
-    let Address::Tls(_, tls) = server.address else { panic!("{server:?}") };
+    let tls = server.tls.unwrap();
     let client = TlsFiles { certificate: cert.into(), private_key: key.into() };
+    assert_eq!((tls.name_of("10.0.0.1").unwrap().to_str(), tls.verify), ("redis.shop.svc".into(), true));
     assert_eq!((tls.ca_file, tls.client), (Some(ca.into()), Some(client)));
-    assert_eq!((&*tls.server_name.to_str(), tls.verify), ("redis.shop.svc", true));
 
     let server = written().file("redis: [{url: 'rediss://h', tls: {insecure_skip_verify: true}}]").server();
-    assert!(matches!(server.address, Address::Tls(_, Tls { verify: false, ca_file: None, .. })));
+    assert!(matches!(server.tls, Some(Tls { verify: false, ca_file: None, .. })));
 }
 
 #[test]

@@ -7,6 +7,13 @@ fn of_url(url: &str) -> RedisServer {
     written().variable("STREAMGAUGE_REDIS_URL", url).server()
 }
 
+fn address(url: &str) -> Address {
+    match of_url(url).topology {
+        Topology::Single(address) => address,
+        other => panic!("{url}: {other:?}"),
+    }
+}
+
 fn tcp(host: &str, port: u16) -> Address {
     Address::Tcp(HostPort { host: host.into(), port })
 }
@@ -32,23 +39,23 @@ fn places() {
         ("redis://[fd00::1]/3", "[fd00::1]:6379", 3, Protocol::Resp2),
     ] {
         let server = of_url(url);
-        assert_eq!(server.address.to_string(), name, "{url}");
+        assert_eq!(server.topology.to_string(), name, "{url}");
         assert_eq!(&*server.name, name, "{url}");
-        assert_eq!((server.database, server.protocol), (database, protocol), "{url}");
+        assert_eq!((server.databases, server.protocol), (BTreeSet::from([database]), protocol), "{url}");
     }
     // Without the brackets, as a resolver wants it.
-    assert_eq!(of_url("redis://[::1]").address, tcp("::1", 6379));
+    assert_eq!(address("redis://[::1]"), tcp("::1", 6379));
 }
 
 #[test]
 fn the_scheme_says_how_it_is_reached() {
     for url in ["redis://h:1", "REDIS://h:1", "h:1"] {
-        assert_eq!(of_url(url).address, tcp("h", 1), "{url}");
+        assert_eq!(address(url), tcp("h", 1), "{url}");
     }
     let server = of_url("rediss://h:1/2");
-    let Address::Tls(host_port, tls) = &server.address else { panic!("{server:?}") };
-    assert_eq!((host_port.host.as_str(), host_port.port, server.database), ("h", 1, 2));
-    assert_eq!((&*tls.server_name.to_str(), tls.verify), ("h", true));
+    assert_eq!((address("rediss://h:1/2"), &server.databases), (tcp("h", 1), &BTreeSet::from([2])));
+    let tls = server.tls.unwrap();
+    assert_eq!((tls.name_of("h").unwrap().to_str(), tls.verify), ("h".into(), true));
     assert_eq!(&*server.name, "h:1");
 }
 
@@ -63,8 +70,8 @@ fn sockets() {
         ("unix://u@/s", "/s", 0, Protocol::Resp2),
     ] {
         let server = of_url(url);
-        assert_eq!(server.address, Address::Unix(path.into()), "{url}");
-        assert_eq!((server.database, server.protocol), (database, protocol), "{url}");
+        assert_eq!(address(url), Address::Unix(path.into()), "{url}");
+        assert_eq!((server.databases, server.protocol), (BTreeSet::from([database]), protocol), "{url}");
         assert_eq!(&*server.name, path, "{url}");
     }
     let server = of_url("redis+unix://u:p%2F@/s");
@@ -99,7 +106,7 @@ fn credentials_are_decoded() {
         let server = of_url(url);
         assert_eq!(username(&server).as_deref(), user, "{url}");
         assert_eq!(password(&server).as_deref(), secret, "{url}");
-        assert_eq!(server.address.to_string().split(':').next(), Some("h"), "{url}");
+        assert_eq!(server.topology.to_string().split(':').next(), Some("h"), "{url}");
     }
 }
 
@@ -155,7 +162,7 @@ fn database_in_url_and_apart() {
     let with_database = |database| {
         written().variable("STREAMGAUGE_REDIS_URL", "redis://h/2").flag("redis.database", &[database])
     };
-    assert_eq!(with_database("2").server().database, 2);
+    assert_eq!(with_database("2").server().databases, BTreeSet::from([2]));
     assert_eq!(
         with_database("3").problems(),
         ["--redis.database: contradicts the URL, which says 2: leave one out"]

@@ -1,15 +1,12 @@
-//! One poll of one server: find the streams, ask about all of them, then about all of their groups.
+//! Measuring one process: ask about all of its streams, then about all of their groups.
 //!
 //! The number of round trips depends on the number of questions only through the size of a pipeline. Whatever cannot be
-//! read about one stream becomes a fault in its place; only a fault that concerns the whole server ends the poll.
-
-use std::time::{Instant, SystemTime};
+//! read about one stream becomes a fault in its place; only a fault that concerns the whole process ends it all.
 
 use super::{
     ask::{self, Ask},
     connect::Link,
     decode::GroupInfo,
-    discover::Discovery,
     lags::{Lags, Measured},
     trust::ServerInfo,
 };
@@ -17,9 +14,9 @@ use crate::{
     config::RedisServer,
     model::{
         fault::{Fault, FaultKind},
-        lag::{Lag, Policy},
+        lag::Lag,
         name::Name,
-        snapshot::{Group, Poll, Stream, StreamEntry, View},
+        snapshot::{Group, Stream, StreamEntry},
         time::UnixMicros,
     },
 };
@@ -27,92 +24,70 @@ use crate::{
 /// Most consumers of a group that are asked for: a list of a million would block Redis for half a second.
 const MOST_CONSUMERS: u64 = 1000;
 
-/// What a poll brought.
+/// What one process said of the streams that were asked for.
 #[derive(Debug)]
-pub struct Outcome {
-    /// The measurement.
-    pub poll: Poll,
-    /// Whether streams could be looked for. If not, those known from before were measured all the same.
-    pub discovery: Result<(), Fault>,
-    /// Groups that were deleted between two commands of the poll.
+pub struct Answer {
+    /// Version that it states.
+    pub version: String,
+    /// In the order of the names. A stream that does not exist has the fault `Vanished`.
+    pub streams: Vec<StreamEntry>,
+    /// Groups that were deleted between two commands.
     pub vanished: u64,
     /// Entries read in order to count them.
     pub entries_read: u64,
 }
 
-/// What is remembered of one server between polls.
-pub struct Memory {
-    /// Its streams.
-    pub discovery: Discovery,
-    /// What was proved about them.
-    pub lags: Lags,
-}
-
-/// Polls a server once.
+/// Measures streams of a process, whose names come in order.
 ///
 /// # Errors
-/// A fault that concerns the whole server: nothing was measured.
-pub async fn poll(
+/// A fault that concerns the whole process: nothing was measured.
+pub async fn measure(
     link: &mut Link,
-    memory: &mut Memory,
+    lags: &mut Lags,
     server: &RedisServer,
-    policy: Policy,
-) -> Result<Outcome, Fault> {
-    let started = Instant::now();
-    let discovered = match memory.discovery.refresh(link).await {
-        Err(fault) if fault.kind.is_server_wide() => return Err(fault),
-        discovered => discovered,
-    };
-    // After the search, which may take long in a large key space.
+    database: u32,
+    names: &[&Name],
+) -> Result<Answer, Fault> {
     let (info, redis_time) = link.identify().await?;
     if info.is_stale_replica {
         let message = "the replica has lost its primary: its data may be old";
         return Err(Fault::new(FaultKind::MasterDown, message));
     }
-    let (mut streams, entries_read) = ask_streams(link, memory, server, &info, redis_time).await?;
+    let (states, entries_read) = ask_streams(link, lags, server, &info, redis_time, names).await?;
+    let entries = names.iter().zip(states).map(|(name, state)| entry(name, state, database, server));
+    let mut streams = entries.collect::<Vec<_>>();
     let vanished = ask_groups(link, &mut streams, server).await?;
-    let poll = Poll {
-        started,
-        duration: started.elapsed(),
-        ended_at: wall_clock(),
-        version: info.version.into(),
-        view: View { redis_time, policy },
-        streams,
-    };
-    Ok(Outcome { poll, discovery: discovered, vanished, entries_read })
+    Ok(Answer { version: info.version, streams, vanished, entries_read })
+}
+
+/// What a configuration expects of a stream in this state goes with it.
+pub fn entry(
+    name: &Name,
+    state: Result<Option<Stream>, Fault>,
+    database: u32,
+    server: &RedisServer,
+) -> StreamEntry {
+    let missing_groups = missing_groups(name, &state, server);
+    StreamEntry { db: database, name: name.clone(), state, missing_groups }
 }
 
 async fn ask_streams(
     link: &mut Link,
-    memory: &mut Memory,
+    lags: &mut Lags,
     server: &RedisServer,
     info: &ServerInfo,
     now: UnixMicros,
-) -> Result<(Vec<StreamEntry>, u64), Fault> {
-    let streams = memory.discovery.streams();
-    let names: Vec<_> = streams.iter().map(|(name, _)| name).collect();
-    let asks: Vec<_> = names.iter().map(|name| Ask::Stream(name, memory.lags.stream_bytes(name))).collect();
+    names: &[&Name],
+) -> Result<(Vec<Result<Option<Stream>, Fault>>, u64), Fault> {
+    let asks: Vec<_> = names.iter().map(|name| Ask::Stream(name, lags.stream_bytes(name))).collect();
     let answers = link.ask(&asks, ask::stream_answer).await?;
-    let (measured, read) = memory.lags.measure(link, info, now, &names, answers).await?;
-
-    let mut entries = Vec::with_capacity(streams.len());
-    for ((name, configured), measured) in streams.iter().zip(measured) {
-        let state = match measured {
-            Ok(measured) => Ok(Some(stream(name, measured, server))),
-            Err(fault) if fault.kind == FaultKind::Vanished && *configured => Ok(None),
-            Err(fault) if fault.kind == FaultKind::Vanished => {
-                memory.discovery.forget(name);
-                continue;
-            }
-            Err(fault) => Err(fault),
-        };
-        let missing_groups = missing_groups(name, &state, server);
-        entries.push(StreamEntry { db: server.database, name: name.clone(), state, missing_groups });
-    }
-    Ok((entries, read))
+    let (measured, read) = lags.measure(link, info, now, names, answers).await?;
+    let states =
+        names.iter().zip(measured).map(|(name, measured)| Ok(Some(stream(name, measured?, now, server))));
+    Ok((states.collect(), read))
 }
 
-fn stream(name: &Name, measured: Measured, server: &RedisServer) -> Stream {
+fn stream(name: &Name, measured: Measured, redis_time: UnixMicros, server: &RedisServer) -> Stream {
     let info = measured.answer.stream;
     let mut groups: Vec<_> = measured
         .answer
@@ -126,6 +101,7 @@ fn stream(name: &Name, measured: Measured, server: &RedisServer) -> Stream {
         .collect();
     groups.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Stream {
+        redis_time,
         length: info.length,
         radix_tree_keys: info.radix_tree_keys,
         radix_tree_nodes: info.radix_tree_nodes,
@@ -231,9 +207,4 @@ fn groups(streams: &[StreamEntry]) -> impl Iterator<Item = (&Name, &Group)> {
         .iter()
         .filter_map(|entry| Some((&entry.name, entry.stream()?)))
         .flat_map(|(key, stream)| stream.groups.iter().map(move |group| (key, group)))
-}
-
-fn wall_clock() -> UnixMicros {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMicros(since.as_micros().try_into().unwrap_or(u64::MAX))
 }
