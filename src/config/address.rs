@@ -104,7 +104,7 @@ fn of_hosts(rest: &str, sort: Sort) -> Result<UrlParts, String> {
             .flatten()
             .ok_or("the only parameter is protocol, resp2 or resp3")?;
     }
-    let path = url.path().trim_start_matches('/');
+    let path = url.path().strip_prefix('/').unwrap_or_default();
     let database = match sort {
         Sort::Cluster if !path.is_empty() => {
             return Err("a cluster has one database and no path: leave it out".into());

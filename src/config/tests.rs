@@ -169,8 +169,12 @@ fn anchors_may_be_used() {
 /// Every row of the table is read by somebody: none is accepted and then ignored.
 #[test]
 fn every_setting_of_the_table_is_read() {
-    let of_code =
-        concat!(include_str!("validate.rs"), include_str!("server.rs"), include_str!("kubernetes.rs"));
+    let of_code = concat!(
+        include_str!("validate.rs"),
+        include_str!("server.rs"),
+        include_str!("topology.rs"),
+        include_str!("kubernetes.rs")
+    );
     for setting in settings::all() {
         assert!(of_code.contains(&format!("\"{}\"", setting.path)), "{} is read nowhere", setting.path);
     }

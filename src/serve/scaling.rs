@@ -210,7 +210,7 @@ impl<'a> Question<'a> {
 
     /// Why there may be streams on a server that are asked for and not known: none where each is asked for by its name.
     fn why_partial(&self, poll: &Poll, targets: &[&&Target]) -> Option<String> {
-        let names = self.names(targets);
+        let names = self.names_of_selector().or_else(|| names_of(targets));
         let is_known = |db: u32, name: &Name| {
             let mut entries = poll.streams.iter();
             entries.any(|entry| entry.db == db && entry.name == *name)
@@ -222,33 +222,19 @@ impl<'a> Question<'a> {
         Some(unknown.fault.message.clone())
     }
 
-    /// The streams that are asked for, where they are asked for by their names.
-    fn names(&self, targets: &[&&Target]) -> Option<Vec<Name>> {
-        let exact = |target: &&&Target| match &target.stream {
-            Some(Pattern::Exact(name)) => Some(name.clone()),
-            _ => None,
-        };
-        let of_selector = || self.selector.one_of("stream");
-        of_selector()
-            .map(|names| names.iter().map(|name| Name::from(name.as_str())).collect())
-            .or_else(|| targets.iter().map(exact).collect())
-    }
-
     /// Whether nothing that is asked for may be read on this server: then even its state is no answer to give.
     fn is_hidden(&self, server: &Server, targets: &[&&Target]) -> bool {
         let may_read = |stream: &Name| self.offer.lets_read(self.namespace, &server.name, stream);
-        let exact = |target: &&&Target| match &target.stream {
-            Some(Pattern::Exact(name)) => Some(name.clone()),
-            _ => None,
-        };
-        let of_selector = self
-            .selector
-            .one_of("stream")
-            .map(|names| names.iter().any(|name| may_read(&Name::from(name.as_str()))));
-        let of_targets: Option<Vec<_>> = targets.iter().map(exact).collect();
-        let of_targets = of_targets.map(|names| names.iter().any(may_read));
-        let of_server = self.offer.lets_read_some(self.namespace, &server.name);
-        !of_server || of_selector == Some(false) || of_targets == Some(false)
+        let hides_all = |names: Option<Vec<Name>>| names.is_some_and(|names| !names.iter().any(may_read));
+        !self.offer.lets_read_some(self.namespace, &server.name)
+            || hides_all(self.names_of_selector())
+            || hides_all(names_of(targets))
+    }
+
+    /// The streams that the selector names, where it does.
+    fn names_of_selector(&self) -> Option<Vec<Name>> {
+        let names = self.selector.one_of("stream")?;
+        Some(names.iter().map(|name| Name::from(name.as_str())).collect())
     }
 
     /// The groups of a stream that are asked for.
@@ -355,6 +341,15 @@ impl<'a> Question<'a> {
         let of = if wanted.is_empty() { String::new() } else { format!(" {{{}}}", wanted.join(",")) };
         Refusal::NotFound(format!("no {what} matches {}{of}", self.name))
     }
+}
+
+/// The streams that targets name, where each of them names one.
+fn names_of(targets: &[&&Target]) -> Option<Vec<Name>> {
+    let exact = |target: &&&Target| match &target.stream {
+        Some(Pattern::Exact(name)) => Some(name.clone()),
+        _ => None,
+    };
+    targets.iter().map(exact).collect()
 }
 
 impl Found<'_> {

@@ -13,7 +13,7 @@ use crate::{
         lag::{BoundedPolicy, MissingGroupPolicy},
         offer::{Namespaces, StreamRule},
         pattern::Pattern,
-        snapshot::OldestPending,
+        snapshot::{Incomplete, OldestPending},
         stream_id::StreamId,
     },
     serve::test_support::{group_of, of_streams, stream_of},
@@ -240,6 +240,31 @@ fn another_server_that_is_down_can_be_left_out() {
          out)",
     );
     assert_eq!(asking.select("redis=main").numbers(), Ok(vec![12.0, 3.0]));
+}
+
+#[test]
+fn what_may_lack_streams_answers_only_for_those_that_are_named() {
+    let fault = Fault::new(FaultKind::Connect, "cannot connect to h:1");
+    let partial = |db| {
+        let mut asking = Asking::of(BACKLOG, vec![orders(), unreadable()]);
+        let poll = Arc::make_mut(asking.server().poll.as_mut().unwrap());
+        poll.incomplete = vec![Incomplete { db, fault: fault.clone() }];
+        asking
+    };
+    let unknown =
+        "redis \"main\" cannot be polled, so what matches there is not known: cannot connect to h:1";
+    for selector in ["", "stream!=forbidden", "stream=elsewhere", "stream in (orders,elsewhere)", "group=a"] {
+        assert_unavailable(partial(0).select(selector).numbers(), unknown);
+    }
+    assert_eq!(partial(0).select("stream=orders").numbers(), Ok(vec![12.0, 3.0]));
+    let mut target = partial(0);
+    target.target.stream = Pattern::parse("orders").ok();
+    assert_eq!(target.numbers(), Ok(vec![12.0, 3.0]));
+    target.target.stream = Pattern::parse("order*").ok();
+    assert_unavailable(target.numbers(), unknown);
+    // Another database may have a stream of that name.
+    assert_unavailable(partial(1).select("stream=orders").numbers(), unknown);
+    assert_eq!(partial(1).select("stream=orders,db=db0").numbers(), Ok(vec![12.0, 3.0]));
 }
 
 #[test]

@@ -68,8 +68,10 @@ fn a_file_that_is_wrong() {
         (
             "redis:\n  - url: http://h\n",
             "gauge.yaml:2:10: redis[0].url: the scheme http:// is not supported: \
-             expected redis://[username[:password]@]host[:port][/database], the same with rediss:// for TLS, \
-             redis+unix:///path/to/socket[?db=database], or host:port",
+             expected redis://[username[:password]@]host[:port][/database], \
+             redis+unix:///path/to/socket[?db=database], \
+             redis+sentinel://host[:port],…/service[/database], redis+cluster://host[:port],…, \
+             the same with rediss in place of redis for TLS, or host:port",
         ),
         (
             "redis:\n  - streams: [orders, \"events[\"]\n",

@@ -140,7 +140,7 @@ pub static ROWS: &[Setting] = &[
         default: Some("redis://127.0.0.1:6379"),
         flag: Some("redis.url"),
         fallback: Some("REDIS_ADDR"),
-        example: "rediss://redis.shop.svc:6379/0",
+        example: "rediss+sentinel://sentinel-0.shop.svc,sentinel-1.shop.svc/mymaster",
         help: "Where the server is: redis://[username[:password]@]host[:port][/database][?protocol=resp3], redis+unix:///path/to/socket[?db=database], redis+sentinel://host[:port],…/service[/database] with the Sentinels of a service, redis+cluster://host[:port],… with some nodes of a cluster, the same with rediss in place of redis for TLS, or host:port. On the command line, where every process can read it, it must not hold a password.",
         ..BLANK
     },

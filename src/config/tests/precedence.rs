@@ -59,8 +59,10 @@ fn variables_of_redis_exporter() {
     assert_eq!(
         written().variable("REDIS_ADDR", "x://h").problems(),
         ["REDIS_ADDR: the scheme x:// is not supported: \
-            expected redis://[username[:password]@]host[:port][/database], the same with rediss:// for TLS, \
-            redis+unix:///path/to/socket[?db=database], or host:port"]
+            expected redis://[username[:password]@]host[:port][/database], \
+            redis+unix:///path/to/socket[?db=database], \
+            redis+sentinel://host[:port],…/service[/database], redis+cluster://host[:port],…, \
+            the same with rediss in place of redis for TLS, or host:port"]
     );
 }
 
@@ -92,7 +94,7 @@ fn problems_name_the_flag_or_the_variable() {
         told,
         [
             "STREAMGAUGE_POLL_STALE_AFTER: expected a whole number from 1 to 1000, found \"many\"",
-            "STREAMGAUGE_REDIS_DATABASE: expected a whole number from 0 to 65535, found \"-1\"",
+            "STREAMGAUGE_REDIS_DATABASE: expected a whole number from 0 to 65535, or a list of them, found \"-1\"",
             "--consumers: expected true or false, found \"yes\"",
             "--web.listen-address: expected host:port or :port, found \"80\"",
             "--streams: the name or glob \"\" is empty",

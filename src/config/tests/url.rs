@@ -88,6 +88,59 @@ fn sockets() {
 }
 
 #[test]
+fn several_processes() {
+    let seeds = |places: &[(&str, u16)]| -> Vec<_> {
+        places.iter().map(|(host, port)| HostPort { host: (*host).to_owned(), port: *port }).collect()
+    };
+    let server = of_url("redis+sentinel://u:p@a,b:7000,[::1]/my%20master/3?protocol=resp3");
+    let Topology::Sentinel(sentinel) = &server.topology else { panic!("{server:?}") };
+    assert_eq!(sentinel.seeds, seeds(&[("a", 26379), ("b", 7000), ("::1", 26379)]));
+    assert_eq!((sentinel.service.as_str(), &*server.name), ("my master", "my master"));
+    assert_eq!((&server.databases, server.protocol), (&BTreeSet::from([3]), Protocol::Resp3));
+    assert_eq!((username(&server).as_deref(), password(&server).as_deref()), (Some("u"), Some("p")));
+    assert!(sentinel.username.is_none() && sentinel.password.is_none() && server.tls.is_none());
+
+    let server = of_url("rediss+cluster://u:p@a:1,b");
+    let Topology::Cluster(of_cluster) = &server.topology else { panic!("{server:?}") };
+    assert_eq!(of_cluster, &seeds(&[("a", 1), ("b", 6379)]));
+    assert_eq!((&*server.name, password(&server).as_deref()), ("a:1", Some("p")));
+    // Each has a certificate for its own name.
+    let tls = server.tls.unwrap();
+    assert_eq!(tls.name_of("b").unwrap().to_str(), "b");
+
+    let with = |url: &str, flag: &str, value: &str| {
+        written().variable("STREAMGAUGE_REDIS_URL", url).flag(flag, &[value])
+    };
+    assert_eq!(with("redis+cluster://a", "redis.read-from", "replica").server().read_from, ReadFrom::Replica);
+    assert_eq!(with("redis://a", "redis.database", "3,1,3").server().databases, BTreeSet::from([1, 3]));
+    for (url, flag, value, expected) in [
+        (
+            "redis://a",
+            "redis.read-from",
+            "replica",
+            "is for Sentinels and clusters: where there is one server, write the URL of the replica",
+        ),
+        ("redis+cluster://a", "redis.database", "1", "a cluster has only database 0: leave this out"),
+        (
+            "redis+cluster://a",
+            "redis.sentinel.username",
+            "u",
+            "is for Sentinels, of which the URL has none: write redis+sentinel:// there, or leave this out",
+        ),
+        (
+            "rediss+cluster://a,b..c",
+            "redis.timeout",
+            "1s",
+            "the host is no name that a certificate can have: set tls.server_name",
+        ),
+    ] {
+        let problems = with(url, flag, value).problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].ends_with(&format!(": {expected}")), "{problems:?}");
+    }
+}
+
+#[test]
 fn credentials_are_decoded() {
     for (url, user, secret) in [
         ("redis://h", None, None),
@@ -112,10 +165,14 @@ fn credentials_are_decoded() {
 
 #[test]
 fn a_url_that_is_wrong_is_never_quoted() {
-    const FORM: &str = "expected redis://[username[:password]@]host[:port][/database], the same with rediss:// for \
-                        TLS, redis+unix:///path/to/socket[?db=database], or host:port";
+    const FORM: &str = "expected redis://[username[:password]@]host[:port][/database], \
+                        redis+unix:///path/to/socket[?db=database], \
+                        redis+sentinel://host[:port],…/service[/database], redis+cluster://host[:port],…, \
+                        the same with rediss in place of redis for TLS, or host:port";
     const SOCKET: &str =
         "a socket has a path and no host: write three slashes, as in redis+unix:///run/redis.sock";
+    const SERVICE: &str =
+        "the path must name the service that the Sentinels watch, as in redis+sentinel://host/mymaster";
     const PARAMETERS: &str =
         "the only parameters are db, the number of a database from 0 to 65535, and protocol, resp2 or resp3";
     const DATABASE: &str = "the path must be the number of a database, 0 to 65535, as in redis://host/0";
@@ -123,7 +180,19 @@ fn a_url_that_is_wrong_is_never_quoted() {
         ("http://u:geheim@h", format!("the scheme http:// is not supported: {FORM}")),
         ("valkey://u:geheim@h", format!("the scheme valkey:// is not supported: {FORM}")),
         ("u:geheim://@h", format!("not a URL: {FORM}")),
-        ("rediss://u:geheim@", format!("not a URL (empty host): {FORM}")),
+        ("rediss://u:geheim@", format!("there is no host: {FORM}")),
+        ("redis://u:geheim@a,b", "there are several hosts: write redis+cluster:// or redis+sentinel://".into()),
+        ("redis+cluster://u:geheim@a,,b", format!("there is no host: {FORM}")),
+        ("redis+cluster://u:geheim@a:x,b", format!("not a URL (invalid port number): {FORM}")),
+        ("redis+cluster://u:geheim@a/0", "a cluster has one database and no path: leave it out".into()),
+        ("redis+sentinel://u:geheim@a", SERVICE.into()),
+        ("redis+sentinel://u:geheim@a/", SERVICE.into()),
+        ("redis+sentinel://u:geheim@a//0", SERVICE.into()),
+        (
+            "rediss+sentinel://u:geheim@a/s/x",
+            "after the service comes the number of a database, 0 to 65535, as in redis+sentinel://host/mymaster/0"
+                .into(),
+        ),
         ("rediss://", format!("there is no host: {FORM}")),
         ("rediss://u:geheim@h/zero", DATABASE.into()),
         ("unix://geheim.sock", SOCKET.into()),
@@ -134,7 +203,7 @@ fn a_url_that_is_wrong_is_never_quoted() {
         ("redis+unix:///s?db=geheim", PARAMETERS.into()),
         ("redis+unix:///s?db=65536", PARAMETERS.into()),
         ("redis+unix:///s?password=geheim", PARAMETERS.into()),
-        ("redis://u:geheim@", format!("not a URL (empty host): {FORM}")),
+        ("redis://u:geheim@", format!("there is no host: {FORM}")),
         ("redis://", format!("there is no host: {FORM}")),
         ("redis:///0", format!("there is no host: {FORM}")),
         ("redis://u:geheim@h:99999", format!("not a URL (invalid port number): {FORM}")),
