@@ -19,6 +19,9 @@ use crate::{
     serve::test_support::{group_of, of_streams, stream_of},
 };
 
+#[path = "scaling_tests/unknown.rs"]
+mod unknown;
+
 const BACKLOG: &str = "redis_stream_group_backlog";
 const LAG: &str = "redis_stream_group_lag";
 const AGE: &str = "redis_stream_group_oldest_pending_idle_seconds";
@@ -176,95 +179,6 @@ fn a_label_that_the_metric_does_not_have_is_a_mistake() {
     let asking = Asking::of(LAG, vec![orders()]).select("steam!=orders");
     let message = format!("{LAG} has no label \"steam\": its labels are redis, db, stream, group");
     assert_eq!(asking.numbers(), Err(Refusal::Bad(message)));
-}
-
-#[test]
-fn one_unknown_among_several_is_no_answer() {
-    let bounded = Lag::Bounded { lower: 1, upper: 41, estimate: 20 };
-    let stream = stream_of("orders", vec![group_of("a", Lag::derived(7)), group_of("b", bounded)]);
-    let mut asking = Asking::of(LAG, vec![stream]);
-    assert_eq!(asking.numbers(), Ok(vec![7.0, 20.0]));
-    asking.policy = Some(Policy { bounded: BoundedPolicy::Upper, ..Policy::default() });
-    assert_eq!(asking.numbers(), Ok(vec![7.0, 41.0]));
-    asking.policy = Some(Policy { bounded: BoundedPolicy::Absent, ..Policy::default() });
-    assert_unavailable(
-        asking.numbers(),
-        "group \"b\" of stream \"orders\" on redis \"main\": its lag is only known to lie between two bounds (1 and 41), \
-         and the configuration has bounded: absent",
-    );
-    // The other group is known.
-    assert_eq!(asking.select("group=a").numbers(), Ok(vec![7.0]));
-}
-
-#[test]
-fn a_stream_that_cannot_be_read_is_no_answer_where_it_might_match() {
-    let asking = || Asking::of(BACKLOG, vec![unreadable(), orders()]);
-    let message = "stream \"forbidden\" on redis \"main\": XINFO STREAM: NOPERM no permissions";
-    assert_unavailable(asking().numbers(), message);
-    assert_unavailable(asking().select("group=a").numbers(), message);
-    assert_eq!(asking().select("stream=orders").numbers(), Ok(vec![12.0, 3.0]));
-    let length = Asking::of("redis_stream_length", vec![unreadable(), orders()]);
-    assert_unavailable(length.numbers(), message);
-}
-
-#[test]
-fn a_server_that_is_not_up_is_no_answer() {
-    let failed = Err(Fault::new(FaultKind::Connect, "connection refused"));
-    let unknown = "redis \"main\" cannot be polled, so what matches there is not known:";
-    let mut asking = Asking::of(BACKLOG, vec![orders()]).select("stream=nowhere");
-    asking.server().latest = Some(failed.clone());
-    // Also for a stream that was not there: it may be by now. The numbers of before are fresh, and not told.
-    assert_unavailable(asking.numbers(), &format!("{unknown} connection refused"));
-    assert_unavailable(asking.select("stream=orders").numbers(), &format!("{unknown} connection refused"));
-
-    let mut asking = Asking::of(BACKLOG, vec![orders()]);
-    asking.server().latest = None;
-    assert_unavailable(asking.numbers(), &format!("{unknown} the first poll has not ended yet"));
-
-    let mut asking = Asking::of(BACKLOG, vec![orders()]);
-    asking.now += Duration::from_secs(16);
-    assert_unavailable(asking.numbers(), &format!("{unknown} the latest poll is stale: polls take too long"));
-}
-
-#[test]
-fn another_server_that_is_down_can_be_left_out() {
-    let mut asking = Asking::of(BACKLOG, vec![orders()]);
-    let down = Server {
-        latest: Some(Err(Fault::new(FaultKind::Timeout, "no reply"))),
-        ..Server::new("spare".into(), Duration::from_secs(15))
-    };
-    asking.snapshot.servers.push(Arc::new(down));
-    assert_unavailable(
-        asking.numbers(),
-        "redis \"spare\" cannot be polled, so what matches there is not known: no reply (a selector with redis=… leaves it \
-         out)",
-    );
-    assert_eq!(asking.select("redis=main").numbers(), Ok(vec![12.0, 3.0]));
-}
-
-#[test]
-fn what_may_lack_streams_answers_only_for_those_that_are_named() {
-    let fault = Fault::new(FaultKind::Connect, "cannot connect to h:1");
-    let partial = |db| {
-        let mut asking = Asking::of(BACKLOG, vec![orders(), unreadable()]);
-        let poll = Arc::make_mut(asking.server().poll.as_mut().unwrap());
-        poll.incomplete = vec![Incomplete { db, fault: fault.clone() }];
-        asking
-    };
-    let unknown =
-        "redis \"main\" cannot be polled, so what matches there is not known: cannot connect to h:1";
-    for selector in ["", "stream!=forbidden", "stream=elsewhere", "stream in (orders,elsewhere)", "group=a"] {
-        assert_unavailable(partial(0).select(selector).numbers(), unknown);
-    }
-    assert_eq!(partial(0).select("stream=orders").numbers(), Ok(vec![12.0, 3.0]));
-    let mut target = partial(0);
-    target.target.stream = Pattern::parse("orders").ok();
-    assert_eq!(target.numbers(), Ok(vec![12.0, 3.0]));
-    target.target.stream = Pattern::parse("order*").ok();
-    assert_unavailable(target.numbers(), unknown);
-    // Another database may have a stream of that name.
-    assert_unavailable(partial(1).select("stream=orders").numbers(), unknown);
-    assert_eq!(partial(1).select("stream=orders,db=db0").numbers(), Ok(vec![12.0, 3.0]));
 }
 
 #[test]
