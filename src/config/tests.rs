@@ -10,6 +10,7 @@ mod file;
 mod kubernetes;
 mod precedence;
 mod secrets;
+mod startup;
 mod tls;
 mod url;
 
