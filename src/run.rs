@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing_subscriber::{
@@ -26,7 +27,7 @@ use crate::{
     demo::{Demo, DemoError},
     files::FileError,
     model::pattern::Pattern,
-    serve::{App, http, listener, report, table},
+    serve::{App, http, kubernetes::Offered, listener, report, table},
 };
 
 mod kubernetes;
@@ -129,7 +130,8 @@ async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> R
     let router = http::router(app.clone());
     let servers = TaskTracker::new();
     if let Some((listeners, kubernetes)) = kubernetes {
-        kubernetes::start(kubernetes, listeners, app, &servers, &background, &stop_polling).await?;
+        let (_, offered) = watch::channel(Arc::new(Offered::new(kubernetes.offer.clone())));
+        kubernetes::start(kubernetes, listeners, app, offered, &servers, &background, &stop_polling).await?;
     }
     for listener in listeners {
         let router = router.clone();
