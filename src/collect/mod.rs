@@ -1,13 +1,13 @@
 //! Everything that talks to Redis: from a configured server to a poll in the snapshot.
 //!
-//! [`poller`] runs one loop for each server; each round [`connect`]s when needed ([`dial`]s, over [`tls`] or not, with the
+//! The [`fleet`] has a [`poller`] for each server with its [`assignment`], which runs one loop; each round [`connect`]s when needed ([`dial`]s, over [`tls`] or not, with the
 //! [`credentials`] of that moment, which get their [`renewal`]), [`discover`]s the streams, and [`poll`]s them: questions
 //! ([`ask`]) go out in pipelines of the [`commands`] that a user needs, replies are [`decode`]d into the model, and [`lags`]
-//! keeps what
-//! earlier polls proved, as far as the server can be [`trust`]ed.
+//! keeps what earlier polls proved, as far as the server can be [`trust`]ed.
 //! No other layer imports the redis crate, but the demo, which writes.
 
 pub mod ask;
+pub mod assignment;
 pub mod commands;
 pub mod connect;
 pub mod credentials;
@@ -15,6 +15,7 @@ pub mod decode;
 pub mod dial;
 pub mod discover;
 pub mod error;
+pub mod fleet;
 pub mod journal;
 pub mod lags;
 pub mod poll;

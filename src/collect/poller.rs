@@ -1,16 +1,18 @@
 //! The loop of one server: poll, publish, wait. One task for each server, so that a slow one delays nobody else.
 //!
 //! A poll never overlaps itself, and its cost does not grow with the number of readers: they all read the snapshot.
+//! Newer orders are followed between two polls.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior},
+    time::{Instant, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    assignment::{Assignment, has_same_streams, is_reached_alike},
     connect::Link,
     credentials::Credentials,
     discover::Discovery,
@@ -33,9 +35,9 @@ pub struct Poller {
     config: RedisServer,
     policy: Policy,
     interval: Duration,
-    /// Place of the server in the snapshot.
-    index: usize,
     snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Cancelled once it has to end: from then on it publishes nothing.
+    retired: CancellationToken,
     link: Option<Link>,
     renewal: Renewal,
     memory: Memory,
@@ -45,45 +47,83 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// One poller for each configured server, and what they publish.
+    /// One that has not polled yet. `server` is what the snapshot has of its server.
     #[must_use]
-    pub fn for_all(config: Config) -> (Vec<Poller>, watch::Receiver<Arc<Snapshot>>) {
-        let nothing_yet = |server: &RedisServer| Server::new(server.name.clone(), config.stale_after);
-        let servers = config.servers.iter().map(|server| Arc::new(nothing_yet(server))).collect();
-        let (publish, snapshot) = watch::channel(Arc::new(Snapshot { servers }));
-        let pollers = config.servers.iter().enumerate().map(|(index, server)| Poller {
-            policy: config.policy,
-            interval: config.poll_interval,
-            index,
-            snapshot: publish.clone(),
+    pub fn new(
+        assignment: &Assignment,
+        server: Server,
+        snapshot: watch::Sender<Arc<Snapshot>>,
+        retired: CancellationToken,
+    ) -> Poller {
+        let of = &assignment.server;
+        Poller {
+            policy: assignment.policy,
+            interval: assignment.interval,
+            snapshot,
+            retired,
             link: None,
             renewal: Renewal::default(),
-            memory: Memory { discovery: Discovery::new(server), lags: Lags::new(config.budget) },
-            server: nothing_yet(server),
-            journal: Journal::new(server.name.clone()),
-            config: server.clone(),
-        });
-        (pollers.collect(), snapshot)
+            memory: Memory { discovery: Discovery::new(of), lags: Lags::new(assignment.budget) },
+            server,
+            journal: Journal::new(of.name.clone()),
+            config: of.clone(),
+        }
     }
 
-    /// Polls at every interval. A poll that takes longer delays the next one; none is made up for.
-    pub async fn run(mut self, cancel: CancellationToken) {
+    /// One poller for each configured server, for a look at once, and what they publish.
+    #[must_use]
+    pub fn for_all(config: &Config) -> (Vec<Poller>, watch::Receiver<Arc<Snapshot>>) {
+        let servers = Assignment::all(config).map(|assignment| Arc::new(assignment.unpolled())).collect();
+        let (publish, snapshot) = watch::channel(Arc::new(Snapshot { servers, ..Snapshot::default() }));
+        let poller = |assignment: Assignment| {
+            Poller::new(&assignment, assignment.unpolled(), publish.clone(), CancellationToken::new())
+        };
+        (Assignment::all(config).map(poller).collect(), snapshot)
+    }
+
+    /// Polls at every interval until it is retired, and at once when its orders change. A poll that takes longer delays
+    /// the next one; none is made up for.
+    pub async fn run(mut self, mut orders: watch::Receiver<Assignment>) {
+        let retired = self.retired.clone();
         if matches!(&self.config.address, Address::Tls(_, Tls { verify: false, .. })) {
             let redis = &*self.config.name;
             tracing::warn!(redis, "the certificate of redis is not verified");
         }
-        let mut ticks = tokio::time::interval(self.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = every(self.interval);
         loop {
             tokio::select! {
-                () = cancel.cancelled() => return,
+                biased;
+                () = retired.cancelled() => return,
+                newer = orders.changed() => {
+                    if newer.is_err() {
+                        return;
+                    }
+                    self.apply(&orders.borrow_and_update());
+                    ticks = every(self.interval);
+                    continue;
+                }
                 _ = ticks.tick() => {}
             }
             tokio::select! {
-                () = cancel.cancelled() => return,
+                () = retired.cancelled() => return,
                 () = self.round() => {}
             }
         }
+    }
+
+    /// Takes over newer orders for the same server. What was published stays until the next poll, and so does the age at
+    /// which it is stale.
+    fn apply(&mut self, newer: &Assignment) {
+        if !is_reached_alike(&self.config, &newer.server) {
+            self.link = None;
+        }
+        if !has_same_streams(&self.config, &newer.server) {
+            self.memory.discovery = Discovery::new(&newer.server);
+        }
+        self.memory.lags.limit(newer.budget);
+        self.config = newer.server.clone();
+        (self.policy, self.interval) = (newer.policy, newer.interval);
+        self.server.stale_after = newer.stale_after;
     }
 
     /// Polls until all lags are known, as long as counting gets on, and at most so often.
@@ -110,11 +150,20 @@ impl Poller {
         }
         self.journal.ended(&latest, self.server.poll.as_deref());
         self.server.latest = Some(latest);
+        self.publish();
+    }
+
+    /// Puts its server into the snapshot, unless that is no longer its to tell of: a poll that was under way when the
+    /// server was removed, or became another one, brings nothing back.
+    pub(super) fn publish(&self) {
         let server = Arc::new(self.server.clone());
-        self.snapshot.send_modify(|snapshot| {
+        self.snapshot.send_if_modified(|snapshot| {
+            let place = snapshot.servers.iter().position(|other| other.name == server.name);
+            let Some(place) = place.filter(|_| !self.retired.is_cancelled()) else { return false };
             let mut next = Snapshot::clone(snapshot);
-            next.servers[self.index] = server;
+            next.servers[place] = server;
             *snapshot = Arc::new(next);
+            true
         });
     }
 
@@ -188,4 +237,10 @@ impl Poller {
         self.server.poll = Some(Arc::new(outcome.poll));
         outcome.discovery
     }
+}
+
+fn every(interval: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
