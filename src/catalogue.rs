@@ -282,6 +282,10 @@ pub static CATALOGUE: &[Metric] = &[
     // streamgauge itself.
     metric!("streamgauge_build_info", Gauge, None, Never, "1, with the version of streamgauge.",
         Read::ExporterInfo("version", |exporter| exporter.version)),
+    metric!("streamgauge_config_last_reload_successful", Gauge, None, Never, "1 if the latest attempt to load the configuration succeeded, else 0: then the one before is in use.",
+        Read::Exporter(|exporter| flag(exporter.config?.latest_succeeded))),
+    metric!("streamgauge_config_last_reload_success_timestamp_seconds", Gauge, SECONDS, Never, "When the configuration was last loaded with success, since the Unix epoch.",
+        Read::Exporter(|exporter| Some(exporter.config?.succeeded_at.seconds()))),
     metric!("streamgauge_adapter_requests_total", Counter, None, Never, "Requests to the adapter ports, by API (external and custom: metrics; discovery: documents about them; health; other) and status code.",
         Read::AdapterRequests(|adapters| &adapters.requests)),
     metric!("streamgauge_adapter_metric_freshness_seconds", Histogram, SECONDS, Never, "Age of the oldest measurement in each answer to an autoscaler, by API.",

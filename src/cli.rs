@@ -129,7 +129,10 @@ pub fn command() -> Command {
         .arg(config_file());
     let demo = Command::new("demo")
         .about("Start a private redis-server with a sample workload and serve on it")
-        .args(flags(|setting| !["redis[]", "kubernetes."].iter().any(|of| setting.path.starts_with(of))));
+        .args(flags(|setting| {
+            let of_others = ["redis[]", "kubernetes.", "web.enable_lifecycle"];
+            !of_others.iter().any(|of| setting.path.starts_with(of))
+        }));
     Command::new(env!("CARGO_PKG_NAME"))
         .version(env!("CARGO_PKG_VERSION"))
         .about("Measures Redis Streams consumer groups truthfully")
@@ -169,7 +172,8 @@ fn arg(setting: &'static Setting) -> Option<Arg> {
             .value_name(words.join("|"))
             .value_parser(PossibleValuesParser::new(words))
             .hide_possible_values(true),
-        Kind::Bool => arg.value_name("true|false"),
+        // As Prometheus takes it: alone it is true.
+        Kind::Bool => arg.value_name("true|false").num_args(0..=1).default_missing_value("true"),
         Kind::Count(..) => arg.value_name("N"),
         Kind::Counts(..) => arg.value_name("N,…"),
         Kind::Duration(..) => arg.value_name("DURATION"),

@@ -12,7 +12,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 /// Time between two looks.
-const INTERVAL: Duration = Duration::from_secs(5);
+pub const INTERVAL: Duration = Duration::from_secs(5);
 
 /// A file that cannot be read, or whose content is of no use.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,8 @@
 use std::process::ExitCode;
 
 use streamgauge::{
-    cli, config,
-    run::{self, RunError},
+    cli,
+    run::{self, Origin, RunError},
 };
 
 /// Bad input: nothing was started.
@@ -19,7 +19,8 @@ fn main() -> ExitCode {
         Ok(invocation) => invocation,
         Err(error) => error.exit(),
     };
-    let config = match config::load(&invocation.sources) {
+    let (action, origin) = (invocation.action, Origin::read(invocation.sources));
+    let config = match origin.load() {
         Ok(config) => config,
         Err(error) => return fail(USAGE, &error),
     };
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
             Ok(runtime) => runtime,
             Err(error) => return fail(1, &error),
         };
-    let ended = match runtime.block_on(run::run(invocation.action, config)) {
+    let ended = match runtime.block_on(run::run(action, config, origin)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ (RunError::Bind { .. } | RunError::File(_) | RunError::Cluster(_))) => {
             fail(USAGE, &error)

@@ -10,27 +10,29 @@ use std::{
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing_subscriber::{
-    Layer as _,
-    filter::{LevelFilter, Targets},
-    layer::SubscriberExt as _,
-    util::SubscriberInitExt as _,
-};
 
 use crate::{
     cli::Action,
     cluster::ClusterError,
-    collect::poller::Poller,
-    config::{Address, Config, HostPort, ListenAddress, Log, Topology},
+    collect::{fleet::Fleet, poller::Poller},
+    config::{Address, Config, HostPort, ListenAddress, Topology},
     demo::{Demo, DemoError},
     files::FileError,
     model::pattern::Pattern,
-    serve::{App, http, listener, report, table},
+    serve::{App, http, kubernetes::Offered, listener, report, table},
 };
 
 mod kubernetes;
+mod log;
+mod reload;
+
+pub use reload::Origin;
+
+use log::RunningLog;
+use reload::{Followers, Reloader};
 
 /// Longest time to answer what is under way once the end was asked for.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -68,45 +70,42 @@ pub enum RunError {
     Io(#[from] io::Error),
 }
 
-/// Starts the log on standard error. Libraries are heard from warnings on, but for two: kube's client would report every
-/// failure, and answers in full, where what comes of them is logged by `cluster`; h2 warns of what any client can do.
-fn start_log(log: &Log) {
-    let filter = Targets::new()
-        .with_target("streamgauge", log.level)
-        .with_target("kube_client", LevelFilter::OFF)
-        .with_target("h2", LevelFilter::ERROR)
-        .with_default(tracing::Level::WARN.min(log.level));
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
-    let lines = if log.json {
-        lines.json().flatten_event(true).boxed()
-    } else {
-        lines.with_ansi(io::stderr().is_terminal()).boxed()
-    };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
-}
-
 /// Does what the command line asks for.
 ///
 /// # Errors
 /// See [`RunError`].
-pub async fn run(action: Action, config: Config) -> Result<(), RunError> {
+pub async fn run(action: Action, config: Config, origin: Origin) -> Result<(), RunError> {
     match action {
         Action::Groups { json, watch } => groups(config, json, watch).await,
         Action::Serve => {
-            start_log(&config.log);
-            serve(config, Ends::listen()?, None).await
+            let log = RunningLog::start(&config.log);
+            let hangups = signal(SignalKind::hangup())?;
+            let ends = Ends { hangup: None, ..Ends::listen()? };
+            serve(config, ends, Some(Reloading { origin, log, hangups }), None).await
         }
         Action::Demo => {
-            start_log(&config.log);
+            RunningLog::start(&config.log);
             demo(config).await
         }
     }
 }
 
+/// What it takes to go over to a newer configuration.
+struct Reloading {
+    origin: Origin,
+    log: RunningLog,
+    hangups: Signal,
+}
+
 /// What to tell the user once the given URLs are served.
 type Greeting = dyn Fn(&[String]);
 
-async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> Result<(), RunError> {
+async fn serve(
+    config: Config,
+    mut ends: Ends,
+    reloading: Option<Reloading>,
+    greeting: Option<&Greeting>,
+) -> Result<(), RunError> {
     let listeners = bind("--web.listen-address", &config.listen).await?;
     let kubernetes = match config.kubernetes.clone() {
         Some(kubernetes) => {
@@ -118,19 +117,33 @@ async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> R
     let stop_serving = CancellationToken::new();
     let stop_polling = CancellationToken::new();
 
-    let telemetry_path = config.telemetry_path.clone().into();
-    let (tasks, snapshot) = Poller::for_all(config);
-    let background = TaskTracker::new();
-    for poller in tasks {
-        background.spawn(poller.run(stop_polling.clone()));
-    }
-
-    let requests = Arc::default();
-    let app = App { snapshot, draining: stop_serving.clone(), telemetry_path, requests };
+    let (servers, background) = (TaskTracker::new(), TaskTracker::new());
+    let (fleet, snapshot) = Fleet::start(&config, background.clone(), stop_polling.clone());
+    let (loads, loaded) = watch::channel(reload::succeeded());
+    let (ask, requests) = mpsc::channel(1);
+    let app = App {
+        snapshot,
+        draining: stop_serving.clone(),
+        telemetry_path: config.telemetry_path.clone().into(),
+        requests: Arc::default(),
+        loads: loaded,
+        reload: Some(ask).filter(|_| config.enable_lifecycle && reloading.is_some()),
+    };
     let router = http::router(app.clone());
-    let servers = TaskTracker::new();
+    let mut offered = None;
     if let Some((listeners, kubernetes)) = kubernetes {
-        kubernetes::start(kubernetes, listeners, app, &servers, &background, &stop_polling).await?;
+        let (offer, followed) = watch::channel(Arc::new(Offered::new(kubernetes.offer.clone())));
+        offered = Some(offer);
+        kubernetes::start(kubernetes, listeners, app, followed, &servers, &background, &stop_polling).await?;
+    }
+    // The pollers end with whoever gives them their orders.
+    let mut unchanging = None;
+    match reloading {
+        Some(Reloading { origin, log, hangups }) => {
+            let reloader = Reloader::new(origin, &config, Followers { log, fleet, offered, loads });
+            background.spawn(reloader.run(hangups, requests, stop_polling.clone()));
+        }
+        None => unchanging = Some(fleet),
     }
     for listener in listeners {
         let router = router.clone();
@@ -155,6 +168,7 @@ async fn serve(config: Config, mut ends: Ends, greeting: Option<&Greeting>) -> R
     }
     stop_polling.cancel();
     background.wait().await;
+    drop(unchanging);
     tracing::info!("ended");
     Ok(())
 }
@@ -188,7 +202,8 @@ fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
 async fn groups(config: Config, json: bool, watch: Option<Duration>) -> Result<(), RunError> {
     let mut ends = Ends::listen()?;
     // What is looked at once is never stale.
-    let (mut pollers, snapshot) = Poller::for_all(Config { stale_after: Duration::MAX, ..config });
+    let config = Config { stale_after: Duration::MAX, ..config };
+    let (mut pollers, snapshot) = Poller::for_all(&config);
     loop {
         let rounds = if watch.is_some() { 1 } else { MOST_ROUNDS };
         let all = futures_util::future::join_all(pollers.iter_mut().map(|poller| poller.rounds(rounds)));
@@ -252,7 +267,7 @@ async fn demo(mut config: Config) -> Result<(), RunError> {
         println!("terminal  streamgauge groups --watch --redis.url redis://127.0.0.1:{port}");
         println!("Ctrl-C ends it and leaves nothing behind.");
     };
-    let ended = serve(config, ends, Some(&greet)).await;
+    let ended = serve(config, ends, None, Some(&greet)).await;
     demo.stop().await;
     ended
 }
@@ -261,8 +276,8 @@ async fn demo(mut config: Config) -> Result<(), RunError> {
 struct Ends {
     terminate: Signal,
     interrupt: Signal,
-    /// The terminal was closed.
-    hangup: Signal,
+    /// The terminal was closed; `None` where that stands for something else.
+    hangup: Option<Signal>,
 }
 
 impl Ends {
@@ -270,15 +285,21 @@ impl Ends {
         Ok(Ends {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup: Some(signal(SignalKind::hangup())?),
         })
     }
 
     async fn next(&mut self) -> &'static str {
+        let hung_up = async {
+            match &mut self.hangup {
+                Some(hangup) => _ = hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
+            () = hung_up => "SIGHUP",
         }
     }
 }

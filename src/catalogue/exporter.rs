@@ -1,4 +1,7 @@
-//! What the catalogue reads besides the snapshot: the process itself, and what its adapters have answered.
+//! What the catalogue reads besides the snapshot: the process itself, its configuration, and what its adapters have
+//! answered.
+
+use crate::model::time::UnixMicros;
 
 /// What the process knows about itself, read anew for each exposition.
 #[derive(Clone, Debug, Default)]
@@ -7,8 +10,19 @@ pub struct Exporter {
     pub version: &'static str,
     /// The process as the kernel sees it; `None` where there is no /proc.
     pub process: Option<Process>,
+    /// What came of loading the configuration; `None` before it was.
+    pub config: Option<Loads>,
     /// What the adapters have answered.
     pub adapters: AdapterStats,
+}
+
+/// What came of loading the configuration: at the start, and whenever it was loaded again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loads {
+    /// Whether the latest one succeeded.
+    pub latest_succeeded: bool,
+    /// When the latest one did that succeeded.
+    pub succeeded_at: UnixMicros,
 }
 
 /// What the adapters have answered since the start of the process.

@@ -71,6 +71,22 @@ impl Keyspace {
             .collect();
     }
 
+    /// From the next poll on, over new connections.
+    pub fn disconnect(&mut self) {
+        self.nodes.iter_mut().for_each(Node::disconnect);
+    }
+
+    /// From the next poll on, the streams that a newer configuration names.
+    pub fn look_for(&mut self, server: &RedisServer) {
+        self.known = Known::new(server);
+        self.nodes.iter_mut().for_each(Node::search_anew);
+    }
+
+    /// From the next poll on, within this budget.
+    pub fn limit(&mut self, budget: Budget) {
+        self.nodes.iter_mut().for_each(|node| node.limit(budget));
+    }
+
     /// Polls all nodes once.
     pub async fn poll(&mut self, server: &RedisServer, journal: &Journal) -> Gathered {
         let mut gathered = Gathered { database: self.database, ..Gathered::default() };

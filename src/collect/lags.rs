@@ -86,6 +86,11 @@ impl Lags {
         Lags { budget, server: None, watched: BTreeMap::new(), turn: 0, polls: 0 }
     }
 
+    /// From the next poll on, within this budget.
+    pub fn limit(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
     /// A new connection may lead to another server.
     pub fn forget_all(&mut self) {
         self.watched.clear();

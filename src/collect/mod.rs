@@ -1,13 +1,15 @@
 //! Everything that talks to Redis: from a configured server to a poll in the snapshot.
 //!
-//! [`poller`] runs one loop for each server. Each round [`locate`]s its processes and polls each of its databases: a
-//! [`keyspace`] of one [`node`] or of several. A node [`connect`]s when needed ([`dial`]s, over [`tls`] or not, with the
-//! [`credentials`] of that moment, which get their [`renewal`]), [`discover`]s streams, and [`measure`]s them: questions
-//! ([`ask`]) go out in pipelines of the [`commands`] that a user needs, replies are [`decode`]d into the model, and [`lags`]
-//! keeps what earlier polls proved, as far as the process can be [`trust`]ed. [`journal`] logs what changes.
+//! The [`fleet`] has a [`poller`] for each server with its [`assignment`]: one loop. Each round [`locate`]s the processes of
+//! the server and polls each of its databases: a [`keyspace`] of one [`node`] or of several. A node [`connect`]s when needed
+//! ([`dial`]s, over [`tls`] or not, with the [`credentials`] of that moment, which get their [`renewal`]), [`discover`]s
+//! streams, and [`measure`]s them: questions ([`ask`]) go out in pipelines of the [`commands`] that a user needs, replies
+//! are [`decode`]d into the model, and [`lags`] keeps what earlier polls proved, as far as the process can be [`trust`]ed.
+//! [`journal`] logs what changes.
 //! No other layer imports the redis crate, but the demo, which writes.
 
 pub mod ask;
+pub mod assignment;
 pub mod commands;
 pub mod connect;
 pub mod credentials;
@@ -15,6 +17,7 @@ pub mod decode;
 pub mod dial;
 pub mod discover;
 pub mod error;
+pub mod fleet;
 pub mod journal;
 pub mod keyspace;
 pub mod lags;

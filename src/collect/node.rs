@@ -53,6 +53,21 @@ impl Node {
         }
     }
 
+    /// The next poll opens a new connection.
+    pub fn disconnect(&mut self) {
+        self.link = None;
+    }
+
+    /// The next poll goes through all keys.
+    pub fn search_anew(&mut self) {
+        self.scan.restart();
+    }
+
+    /// From the next poll on, within this budget.
+    pub fn limit(&mut self, budget: Budget) {
+        self.lags.limit(budget);
+    }
+
     /// Searches for streams, which begins a poll.
     ///
     /// # Errors

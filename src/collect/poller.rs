@@ -1,6 +1,7 @@
 //! The loop of one server: poll, publish, wait. One task for each server, so that a slow one delays nobody else.
 //!
 //! A poll never overlaps itself, and its cost does not grow with the number of readers: they all read the snapshot.
+//! Newer orders are followed between two polls.
 
 use std::{
     collections::BTreeSet,
@@ -9,10 +10,14 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::{sync::watch, time::MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Interval, MissedTickBehavior},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    assignment::{Assignment, has_same_streams, is_reached_alike},
     journal::Journal,
     keyspace::{Gathered, Keyspace},
     locate::Locator,
@@ -32,9 +37,9 @@ pub struct Poller {
     config: RedisServer,
     policy: Policy,
     interval: Duration,
-    /// Place of the server in the snapshot.
-    index: usize,
     snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Cancelled once it has to end: from then on it publishes nothing.
+    retired: CancellationToken,
     budget: Budget,
     locator: Locator,
     keyspaces: Vec<Keyspace>,
@@ -44,45 +49,86 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// One poller for each configured server, and what they publish.
+    /// One that has not polled yet. `server` is what the snapshot has of its server.
     #[must_use]
-    pub fn for_all(config: Config) -> (Vec<Poller>, watch::Receiver<Arc<Snapshot>>) {
-        let nothing_yet = |server: &RedisServer| Server::new(server.name.clone(), config.stale_after);
-        let servers = config.servers.iter().map(|server| Arc::new(nothing_yet(server))).collect();
-        let (publish, snapshot) = watch::channel(Arc::new(Snapshot { servers }));
-        let pollers = config.servers.iter().enumerate().map(|(index, server)| Poller {
-            policy: config.policy,
-            interval: config.poll_interval,
-            index,
-            snapshot: publish.clone(),
-            budget: config.budget,
+    pub fn new(
+        assignment: &Assignment,
+        server: Server,
+        snapshot: watch::Sender<Arc<Snapshot>>,
+        retired: CancellationToken,
+    ) -> Poller {
+        let of = &assignment.server;
+        Poller {
+            policy: assignment.policy,
+            interval: assignment.interval,
+            snapshot,
+            retired,
+            budget: assignment.budget,
             locator: Locator::default(),
-            keyspaces: server.databases.iter().map(|database| Keyspace::new(*database, server)).collect(),
-            server: nothing_yet(server),
-            journal: Journal::new(server.name.clone()),
-            config: server.clone(),
-        });
-        (pollers.collect(), snapshot)
+            keyspaces: of.databases.iter().map(|database| Keyspace::new(*database, of)).collect(),
+            server,
+            journal: Journal::new(of.name.clone()),
+            config: of.clone(),
+        }
     }
 
-    /// Polls at every interval. A poll that takes longer delays the next one; none is made up for.
-    pub async fn run(mut self, cancel: CancellationToken) {
+    /// One poller for each configured server, for a look at once, and what they publish.
+    #[must_use]
+    pub fn for_all(config: &Config) -> (Vec<Poller>, watch::Receiver<Arc<Snapshot>>) {
+        let servers = Assignment::all(config).map(|assignment| Arc::new(assignment.unpolled())).collect();
+        let (publish, snapshot) = watch::channel(Arc::new(Snapshot { servers, ..Snapshot::default() }));
+        let poller = |assignment: Assignment| {
+            Poller::new(&assignment, assignment.unpolled(), publish.clone(), CancellationToken::new())
+        };
+        (Assignment::all(config).map(poller).collect(), snapshot)
+    }
+
+    /// Polls at every interval until it is retired, and at once when its orders change. A poll that takes longer delays
+    /// the next one; none is made up for.
+    pub async fn run(mut self, mut orders: watch::Receiver<Assignment>) {
+        let retired = self.retired.clone();
         if matches!(&self.config.tls, Some(Tls { verify: false, .. })) {
             let redis = &*self.config.name;
             tracing::warn!(redis, "the certificate of redis is not verified");
         }
-        let mut ticks = tokio::time::interval(self.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = every(self.interval);
         loop {
             tokio::select! {
-                () = cancel.cancelled() => return,
+                biased;
+                () = retired.cancelled() => return,
+                newer = orders.changed() => {
+                    if newer.is_err() {
+                        return;
+                    }
+                    self.apply(&orders.borrow_and_update());
+                    ticks = every(self.interval);
+                    continue;
+                }
                 _ = ticks.tick() => {}
             }
             tokio::select! {
-                () = cancel.cancelled() => return,
+                () = retired.cancelled() => return,
                 () = self.round() => {}
             }
         }
+    }
+
+    /// Takes over newer orders for the same server. What was published stays until the next poll, and so does the age at
+    /// which it is stale.
+    fn apply(&mut self, newer: &Assignment) {
+        for keyspace in &mut self.keyspaces {
+            if !is_reached_alike(&self.config, &newer.server) {
+                keyspace.disconnect();
+            }
+            if !has_same_streams(&self.config, &newer.server) {
+                keyspace.look_for(&newer.server);
+            }
+            keyspace.limit(newer.budget);
+        }
+        self.budget = newer.budget;
+        self.config = newer.server.clone();
+        (self.policy, self.interval) = (newer.policy, newer.interval);
+        self.server.stale_after = newer.stale_after;
     }
 
     /// Polls until all lags are known, as long as counting gets on, and at most so often.
@@ -109,11 +155,20 @@ impl Poller {
         }
         self.journal.ended(&latest, self.server.poll.as_deref());
         self.server.latest = Some(latest);
+        self.publish();
+    }
+
+    /// Puts its server into the snapshot, unless that is no longer its to tell of: a poll that was under way when the
+    /// server was removed, or became another one, brings nothing back.
+    pub(super) fn publish(&self) {
         let server = Arc::new(self.server.clone());
-        self.snapshot.send_modify(|snapshot| {
+        self.snapshot.send_if_modified(|snapshot| {
+            let place = snapshot.servers.iter().position(|other| other.name == server.name);
+            let Some(place) = place.filter(|_| !self.retired.is_cancelled()) else { return false };
             let mut next = Snapshot::clone(snapshot);
-            next.servers[self.index] = server;
+            next.servers[place] = server;
             *snapshot = Arc::new(next);
+            true
         });
     }
 
@@ -161,4 +216,10 @@ fn merged(all: Vec<Gathered>, started: Instant, policy: Policy, counters: &mut C
         incomplete,
         streams,
     }
+}
+
+fn every(interval: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -15,6 +15,7 @@ pub mod section;
 mod server;
 pub mod settings;
 pub mod spelling;
+mod startup;
 mod topology;
 pub mod tree;
 pub mod typed;
@@ -23,6 +24,7 @@ mod validate;
 pub use kubernetes::{Kubernetes, RequestHeader, TlsFiles};
 pub use server::{Credential, CredentialError, ExpectedGroup, Filter, Protocol, RedisServer};
 use settings::Setting;
+pub use startup::Startup;
 pub use topology::{Address, HostPort, ReadFrom, Sentinel, Tls, Topology};
 use tree::{Node, Place, Value};
 
@@ -41,16 +43,20 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// Path of the metrics.
     pub telemetry_path: String,
+    /// Whether `POST /-/reload` reloads.
+    pub enable_lifecycle: bool,
     /// The log.
     pub log: Log,
     /// The Redis servers, at least one, with unique names.
     pub servers: Vec<RedisServer>,
     /// The Kubernetes metrics adapter; `None` where it is off.
     pub kubernetes: Option<Kubernetes>,
+    /// What a reload cannot change.
+    pub startup: Startup,
 }
 
 /// What may be read in one poll in order to count lags.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Most entries for one group.
     pub entries_per_group: u64,
@@ -63,7 +69,7 @@ pub struct Budget {
 }
 
 /// What is logged, and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
     /// Least severe messages to write.
     pub level: tracing::Level,
@@ -101,6 +107,9 @@ pub struct Sources {
     pub file: Option<PathBuf>,
 }
 
+/// What the configuration file held when it was read, or why it could not be; `None` where none is named.
+pub type Contents = Option<Result<Vec<u8>, String>>;
+
 /// The names only: any value may be or hold a secret.
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,6 +122,12 @@ impl fmt::Debug for Sources {
 }
 
 impl Sources {
+    /// Reads the file.
+    #[must_use]
+    pub fn read(&self) -> Contents {
+        self.file.as_deref().map(|path| fs::read(path).map_err(|error| error.to_string()))
+    }
+
     /// What the flag of a setting says, else its variable.
     fn given(&self, setting: &Setting) -> Option<Node> {
         let flag = setting.flag.and_then(|flag| Some((format!("--{flag}"), self.flags.get(flag)?.join(","))));
@@ -172,8 +187,16 @@ impl std::error::Error for ConfigError {}
 /// # Errors
 /// Every problem there is with what was written.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    let file =
-        sources.file.as_deref().map(read_file).transpose().map_err(|problem| ConfigError(vec![problem]))?;
+    load_read(sources, &sources.read())
+}
+
+/// The same with a file that was read already.
+///
+/// # Errors
+/// As above.
+pub fn load_read(sources: &Sources, contents: &Contents) -> Result<Config, ConfigError> {
+    let file = sources.file.as_deref().zip(contents.as_ref()).map(|(path, contents)| parse(path, contents));
+    let file = file.transpose().map_err(|problem| ConfigError(vec![problem]))?;
     let mut problems = Vec::new();
     let sections = resolve::resolve(sources, file.as_ref(), &mut problems);
     let config = validate::config(&sections, &mut problems);
@@ -189,14 +212,14 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     }
 }
 
-fn read_file(path: &Path) -> Result<Node, Problem> {
+fn parse(path: &Path, contents: &Result<Vec<u8>, String>) -> Result<Node, Problem> {
     let at = |place, message| Problem { place, path: String::new(), message };
     let start = || Place::Given(path.display().to_string());
-    let text = fs::read(path)
+    let text = contents
+        .as_ref()
         .map_err(|error| at(start(), format!("cannot read the configuration file: {error}")))?;
-    let text =
-        String::from_utf8(text).map_err(|_| at(start(), "the configuration file is not UTF-8".into()))?;
-    tree::parse(path, &text).map_err(|(place, message)| at(place, message))
+    let text = str::from_utf8(text).map_err(|_| at(start(), "the configuration file is not UTF-8".into()))?;
+    tree::parse(path, text).map_err(|(place, message)| at(place, message))
 }
 
 #[cfg(test)]

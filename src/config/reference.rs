@@ -37,6 +37,9 @@ pub fn markdown() -> String {
             let fallback = setting.fallback.map(|name| format!(", else `{name}`")).unwrap_or_default();
             let _ = writeln!(text, "- Flag: {flag}\n- Variable: `{variable}`{fallback}");
         }
+        if setting.restart {
+            text += "- Reload: needs a restart to change\n";
+        }
         text.push('\n');
     }
     text

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Problem,
@@ -22,7 +22,7 @@ use super::{
 use crate::model::{name::Name, pattern::Pattern};
 
 /// One Redis server and what to measure on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RedisServer {
     /// The `redis` label.
     pub name: Arc<str>,
@@ -80,6 +80,16 @@ pub enum Credential {
     File(PathBuf),
 }
 
+impl PartialEq for Credential {
+    fn eq(&self, other: &Credential) -> bool {
+        match (self, other) {
+            (Credential::Inline(a), Credential::Inline(b)) => a.expose_secret() == b.expose_secret(),
+            (Credential::File(a), Credential::File(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 /// A file of a credential that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {source}", path.display())]
@@ -109,7 +119,7 @@ impl Credential {
 }
 
 /// Which names are in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
     /// One of these must fit.
     pub include: Vec<Pattern>,

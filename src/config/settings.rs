@@ -26,6 +26,8 @@ pub struct Setting {
     pub flag: Option<&'static str>,
     /// Variable that other tools use for the same: read last.
     pub fallback: Option<&'static str>,
+    /// Whether the process keeps what it was started with: a reload that changes it is refused. For globals only.
+    pub restart: bool,
     /// A value to show in the docs.
     pub example: &'static str,
     /// What it does, for `--help` and the docs: one paragraph.
@@ -40,6 +42,7 @@ const BLANK: Setting = Setting {
     default: None,
     flag: None,
     fallback: None,
+    restart: false,
     example: "",
     help: "",
 };
@@ -223,6 +226,7 @@ mod tests {
             );
             assert!(setting.kind != Kind::File || setting.example.starts_with('/'), "{path}: example");
             let in_collection = setting.collection().is_some();
+            assert!(!(setting.restart && in_collection), "{path}: sections come and go with a reload");
             assert_eq!(path.contains(['[', '{']), in_collection, "{path} lies in no row of COLLECTIONS");
             if setting.required {
                 assert!(in_collection && !setting.key().contains('.'), "{path}: required is for sections");

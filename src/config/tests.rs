@@ -12,6 +12,7 @@ mod file;
 mod kubernetes;
 mod precedence;
 mod secrets;
+mod startup;
 mod tls;
 mod url;
 

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The processes that one configured server consists of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Topology {
     /// One, here.
     Single(Address),
@@ -26,7 +26,7 @@ pub enum Topology {
 }
 
 /// Who knows where the primary of a service is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sentinel {
     /// Some of the Sentinels, at least one.
     pub seeds: Vec<HostPort>,

@@ -10,7 +10,7 @@ use super::{
 use crate::catalogue::{CATALOGUE, for_autoscalers};
 
 /// A checked value and where it was written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Checked {
     /// Where it was written.
     pub place: Place,
@@ -33,6 +33,22 @@ pub enum Typed {
     Duration(Duration),
     /// List: items with their places.
     List(Vec<(Place, String)>),
+}
+
+/// The places of a list's items do not count.
+impl PartialEq for Typed {
+    fn eq(&self, other: &Typed) -> bool {
+        match (self, other) {
+            (Typed::Text(a), Typed::Text(b)) => a == b,
+            (Typed::Bool(a), Typed::Bool(b)) => a == b,
+            (Typed::Count(a), Typed::Count(b)) => a == b,
+            (Typed::Duration(a), Typed::Duration(b)) => a == b,
+            (Typed::List(a), Typed::List(b)) => {
+                a.iter().map(|(_, item)| item).eq(b.iter().map(|(_, item)| item))
+            }
+            _ => false,
+        }
+    }
 }
 
 impl std::fmt::Debug for Typed {

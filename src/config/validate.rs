@@ -8,7 +8,8 @@ use super::{
     Budget, Config, ListenAddress, Log, Problem,
     kubernetes::kubernetes,
     section::{Section, Sections},
-    server::server,
+    server::{is_true, server},
+    startup::Startup,
     tree::Place,
 };
 use crate::model::{
@@ -17,7 +18,7 @@ use crate::model::{
 };
 
 /// Paths of the web port that have a meaning of their own.
-const TAKEN_PATHS: &[&str] = &["/", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/livez"];
+const TAKEN_PATHS: &[&str] = &["/", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/livez", "/-/reload"];
 
 pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config {
     let (globals, servers) = (&sections.globals, sections.of("redis[]"));
@@ -44,6 +45,7 @@ pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config
         policy: policy(globals, "lag.bounded", "lag.missing_group", Policy::default()),
         listen: globals.list("web.listen_address", problems, listen_address),
         telemetry_path,
+        enable_lifecycle: is_true(globals, "web.enable_lifecycle"),
         log: Log {
             level: globals
                 .text("log.level")
@@ -53,6 +55,7 @@ pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config
         },
         servers: servers.iter().map(|section| server(section, problems)).collect(),
         kubernetes: None,
+        startup: Startup::of(globals),
     };
     // What is wrong already has no name to compare: neither given, nor made of a URL.
     let is_wrong = |path: &str| problems.iter().any(|problem| problem.path == path);

@@ -7,7 +7,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::name::Name;
 
 /// One item of a list of names and globs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Pattern {
     /// A name without wildcards, escapes removed.
     Exact(Name),
@@ -20,6 +20,13 @@ pub enum Pattern {
 pub struct Glob {
     text: String,
     regex: Regex,
+}
+
+/// The matcher follows from the text.
+impl PartialEq for Glob {
+    fn eq(&self, other: &Glob) -> bool {
+        self.text == other.text
+    }
 }
 
 /// What is wrong with a glob.

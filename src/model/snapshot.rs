@@ -21,6 +21,21 @@ use super::{
 pub struct Snapshot {
     /// One per configured server.
     pub servers: Vec<Arc<Server>>,
+    /// Whether every server had been polled before the configuration changed: those that are new since hold up nobody.
+    pub was_complete: bool,
+}
+
+impl Snapshot {
+    /// The server of this name.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Option<&Arc<Server>> {
+        self.servers.iter().find(|server| *server.name == *name)
+    }
+
+    /// The servers whose first poll has not ended.
+    pub fn waiting(&self) -> impl Iterator<Item = &Server> {
+        self.servers.iter().map(|server| &**server).filter(|server| server.latest.is_none())
+    }
 }
 
 /// What is known about one configured Redis server.

@@ -13,7 +13,7 @@ use crate::{
     serve::{
         App,
         kubernetes::{
-            self, Adapter,
+            self, Offered, Shared,
             auth::{Trust, Trusted},
         },
         listener,
@@ -30,6 +30,7 @@ pub(super) async fn start(
     config: Kubernetes,
     listeners: Vec<TcpListener>,
     app: App,
+    offered: watch::Receiver<Arc<Offered>>,
     servers: &TaskTracker,
     followers: &TaskTracker,
     stop_following: &CancellationToken,
@@ -54,7 +55,7 @@ pub(super) async fn start(
         }
     };
     let draining = app.draining.clone();
-    let router = kubernetes::router(Adapter { app, offer: Arc::new(config.offer), cluster, trusted });
+    let router = kubernetes::router(Shared { app, offered, cluster, trusted });
     for listener in listeners {
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving the kubernetes adapter");

@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 use tower_http::{
@@ -15,7 +15,7 @@ use tower_http::{
     set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
 };
 
-use super::{App, page, process, prometheus, report};
+use super::{App, lifecycle, page, process, prometheus, report};
 use crate::catalogue::exporter::Exporter;
 
 /// Most requests that are being answered at once; further ones wait.
@@ -42,6 +42,7 @@ pub fn router(app: App) -> Router {
         .route("/", get(show_page))
         .route("/api/v1/groups", get(groups))
         .route(&app.telemetry_path, get(metrics))
+        .route("/-/reload", post(reload))
         .fallback(async || (StatusCode::NOT_FOUND, "not found; / lists what there is\n"))
         .layer(limits);
     // Probes wait for nobody: a busy server is a healthy one.
@@ -79,6 +80,7 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
         let exporter = Exporter {
             version: env!("CARGO_PKG_VERSION"),
             process: process::read(),
+            config: Some(*app.loads.borrow()),
             adapters: app.requests.stats(),
         };
         prometheus::exposition(app.snapshot(), exporter, Instant::now(), format)
@@ -92,23 +94,23 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     }
 }
 
+async fn reload(State(app): State<App>) -> (StatusCode, String) {
+    lifecycle::reload(app.reload.as_ref()).await
+}
+
 async fn ready(State(app): State<App>) -> (StatusCode, String) {
     readiness(&app)
 }
 
-/// Ready once the first poll of every server has ended, however it ended: a Redis that is down is news to report.
+/// Ready once the first poll of every server has ended, however it ended: a Redis that is down is news to report. From
+/// then on it stays ready: a server that a reload adds takes nothing from the others.
 pub(super) fn readiness(app: &App) -> (StatusCode, String) {
     if app.draining.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "ending\n".into());
     }
     let snapshot = app.snapshot();
-    let waiting: Vec<_> = snapshot
-        .servers
-        .iter()
-        .filter(|server| server.latest.is_none())
-        .map(|server| &*server.name)
-        .collect();
-    if waiting.is_empty() {
+    let waiting: Vec<_> = snapshot.waiting().map(|server| &*server.name).collect();
+    if snapshot.was_complete || waiting.is_empty() {
         (StatusCode::OK, "ready\n".into())
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for the first poll of {}\n", waiting.join(", ")))

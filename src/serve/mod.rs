@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::requests::Requests;
-use crate::model::snapshot::Snapshot;
+use self::{lifecycle::ReloadRequest, requests::Requests};
+use crate::{catalogue::exporter::Loads, model::snapshot::Snapshot};
 
 pub mod http;
 pub mod kubernetes;
+pub mod lifecycle;
 pub mod listener;
 pub mod page;
 pub mod process;
@@ -36,6 +37,10 @@ pub struct App {
     pub telemetry_path: Arc<str>,
     /// What the adapters were asked.
     pub requests: Arc<Requests>,
+    /// What came of loading the configuration.
+    pub loads: watch::Receiver<Loads>,
+    /// Where to ask for a reload; `None` where nobody may.
+    pub reload: Option<mpsc::Sender<ReloadRequest>>,
 }
 
 impl App {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    catalogue::exporter::{AdapterRequests, AdapterStats, Distribution, Exporter, Process},
+    catalogue::exporter::{AdapterRequests, AdapterStats, Distribution, Exporter, Loads, Process},
     model::{
         fault::{Fault, FaultKind},
         lag::{Lag, Policy},
@@ -39,7 +39,7 @@ pub fn everything() -> (Arc<Snapshot>, Instant) {
     let started = Instant::now();
     let now = started + Duration::from_secs(60);
     let servers = [main(now), down(started), unpolled()].map(Arc::new);
-    (Arc::new(Snapshot { servers: servers.into() }), now)
+    (Arc::new(Snapshot { servers: servers.into(), ..Snapshot::default() }), now)
 }
 
 /// A process as /proc might show it.
@@ -55,6 +55,7 @@ pub fn exporter() -> Exporter {
             threads: 3,
             start_time_seconds: Some(1_732_310_000.5),
         }),
+        config: Some(Loads { latest_succeeded: true, succeeded_at: UnixMicros(1_732_310_000_250_000) }),
         adapters: AdapterStats {
             requests: vec![AdapterRequests { api: "external", code: "200".into(), count: 7 }],
             freshness: vec![(
@@ -72,7 +73,7 @@ pub fn of_streams(now: Instant, streams: Vec<StreamEntry>) -> Snapshot {
         poll: Some(Arc::new(poll(now, streams))),
         ..Server::new("main".into(), Duration::from_secs(15))
     };
-    Snapshot { servers: vec![Arc::new(server)] }
+    Snapshot { servers: vec![Arc::new(server)], ..Snapshot::default() }
 }
 
 /// A stream that exists, with these groups.

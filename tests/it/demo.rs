@@ -53,7 +53,7 @@ impl Drop for Place {
 #[test]
 fn the_demo_shows_every_group_and_leaves_nothing_behind() {
     needs!("redis-server");
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::HUP] {
         let place = Place(tempfile::tempdir().unwrap());
         let mut demo = Launch::new("demo").env("TMPDIR", place.0.path()).start();
         demo.wait_ready();

@@ -130,6 +130,8 @@ fn every_path_answers() {
         ("GET", "/healthz", 200, None),
         ("GET", "/readyz", 200, None),
         ("GET", "/livez", 200, None),
+        ("POST", "/-/reload", 403, None),
+        ("GET", "/-/reload", 405, None),
         ("GET", "/metrics", 404, None),
         ("GET", "/nothing", 404, None),
         ("GET", "/api/v1/nothing", 404, None),

@@ -21,7 +21,7 @@ use crate::support::{
 
 #[test]
 fn a_signal_ends_it_in_order() {
-    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+    for signal in [Signal::TERM, Signal::INT] {
         let mut gauge = Streamgauge::of(&FakeRedis::start(|_| None).url(), &[]);
         gauge.process.signal(signal);
         assert_eq!(gauge.process.wait().code(), Some(0), "{signal:?}: {}", gauge.process.stderr.text());
@@ -71,9 +71,21 @@ fn it_ends_while_redis_hangs() {
     gauge.process.signal(Signal::TERM);
     assert_eq!(gauge.process.wait().code(), Some(0), "{}", gauge.process.stderr.text());
 
-    let mut groups = Launch::new("groups").args(&arguments).spawn();
-    wait::until_true("a poll to begin", || redis.connections() > 1);
-    groups.signal(Signal::INT);
+    for (signal, polls) in [(Signal::INT, 1), (Signal::HUP, 2)] {
+        let mut groups = Launch::new("groups").args(&arguments).spawn();
+        wait::until_true("a poll to begin", || redis.connections() > polls);
+        groups.signal(signal);
+        assert_eq!(groups.wait().code(), Some(0), "{}", groups.stderr.text());
+    }
+}
+
+/// The terminal was closed: nobody looks any more.
+#[test]
+fn a_hangup_ends_what_watches() {
+    let redis = FakeRedis::start(|_| None);
+    let mut groups = Launch::new("groups").args(&["--watch", "1h", "--redis.url", &redis.url()]).spawn();
+    wait::until_true("the table", || groups.stdout.text().contains("orders"));
+    groups.signal(Signal::HUP);
     assert_eq!(groups.wait().code(), Some(0), "{}", groups.stderr.text());
 }
 

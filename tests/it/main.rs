@@ -13,6 +13,7 @@ mod kubernetes;
 mod lifecycle;
 mod prom;
 mod reach;
+mod reload;
 mod seeds;
 #[path = "../lag/servers.rs"]
 mod servers;

@@ -95,6 +95,7 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::List,
         default: Some(":9121"),
         flag: Some("web.listen-address"),
+        restart: true,
         example: ":9121",
         help: "Addresses to serve on, as host:port; without a host on all of them.",
         ..BLANK
@@ -104,8 +105,19 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::Text,
         default: Some("/metrics"),
         flag: Some("web.telemetry-path"),
+        restart: true,
         example: "/metrics",
         help: "Path under which the metrics are served.",
+        ..BLANK
+    },
+    Setting {
+        path: "web.enable_lifecycle",
+        kind: Kind::Bool,
+        default: Some("false"),
+        flag: Some("web.enable-lifecycle"),
+        restart: true,
+        example: "true",
+        help: "Whether POST /-/reload on the web port reloads the configuration. Whoever reaches the port can then ask for it, and is told all that is wrong with the file.",
         ..BLANK
     },
     Setting {

@@ -35,6 +35,7 @@ pub static ROWS: &[Setting] = &[
         path: "kubernetes.listen_address",
         kind: Kind::List,
         flag: Some("kubernetes.listen-address"),
+        restart: true,
         example: ":6443",
         help: "Addresses on which to serve the metrics APIs of Kubernetes, over TLS, as host:port; without a host on all of them. Without this setting they are not served.",
         ..BLANK
@@ -43,6 +44,7 @@ pub static ROWS: &[Setting] = &[
         path: "kubernetes.tls_cert_file",
         kind: Kind::File,
         flag: Some("kubernetes.tls-cert-file"),
+        restart: true,
         example: "/etc/streamgauge/tls/tls.crt",
         help: "File that holds the certificate to serve with and those between it and its CA, in PEM; read anew when it changes. Without it and its key, a self-signed certificate is made at the start and kept in memory.",
         ..BLANK
@@ -51,6 +53,7 @@ pub static ROWS: &[Setting] = &[
         path: "kubernetes.tls_private_key_file",
         kind: Kind::File,
         flag: Some("kubernetes.tls-private-key-file"),
+        restart: true,
         example: "/etc/streamgauge/tls/tls.key",
         help: "File that holds the private key of the certificate, in PEM; read anew when it changes.",
         ..BLANK
@@ -59,6 +62,7 @@ pub static ROWS: &[Setting] = &[
         path: "kubernetes.requestheader_client_ca_file",
         kind: Kind::File,
         flag: Some("kubernetes.requestheader-client-ca-file"),
+        restart: true,
         example: "/etc/streamgauge/front-proxy-ca.crt",
         help: "File that holds the CA of the API server's front proxy, in PEM, for use outside a cluster: who comes with a certificate of this CA is believed, nobody else. Without it, the ConfigMap kube-system/extension-apiserver-authentication is read and followed.",
         ..BLANK
@@ -67,6 +71,7 @@ pub static ROWS: &[Setting] = &[
         path: "kubernetes.requestheader_allowed_names",
         kind: Kind::List,
         flag: Some("kubernetes.requestheader-allowed-names"),
+        restart: true,
         example: "front-proxy-client",
         help: "Common names that a certificate of the front proxy may have; without any, all. Goes with kubernetes.requestheader_client_ca_file only: the ConfigMap has names of its own.",
         ..BLANK
@@ -75,6 +80,7 @@ pub static ROWS: &[Setting] = &[
         path: "kubernetes.kubeconfig",
         kind: Kind::File,
         flag: Some("kubernetes.kubeconfig"),
+        restart: true,
         example: "/etc/streamgauge/kubeconfig",
         help: "File that says how to reach the API server. Without it, the service account of the pod does.",
         ..BLANK

@@ -235,7 +235,7 @@ fn the_path_of_the_metrics() {
         let told = problem(&format!("web: {{telemetry_path: \"{path}\"}}"));
         assert_eq!(told, format!("1:23: web.telemetry_path: expected a path like /metrics, found {path:?}"));
     }
-    for path in ["/", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/livez", "/api/v1"] {
+    for path in ["/", "/-/healthy", "/-/ready", "/healthz", "/readyz", "/livez", "/-/reload", "/api/v1"] {
         let told = problem(&format!("web: {{telemetry_path: {path}}}"));
         assert_eq!(told, format!("1:23: web.telemetry_path: {path} is taken: choose another path"));
     }

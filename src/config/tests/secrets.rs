@@ -28,7 +28,7 @@ fn no_debug_output_shows_a_password() {
         let (config, server) = (written.load(), written.server());
         assert_eq!(password(&server).as_deref(), Some(SECRET));
         let file = written.sources.file.as_deref();
-        let node = file.map(|file| read_file(file).unwrap());
+        let node = file.zip(written.sources.read()).map(|(file, contents)| parse(file, &contents).unwrap());
         let sections = resolve::resolve(&written.sources, node.as_ref(), &mut vec![]);
         for shown in [
             format!("{config:?} {config:#?}"),

@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{
-    Adapter,
+    Adapter, Shared,
     answers::{self, Described},
     aside, bad_path, discovery, selector,
     status::Status,
@@ -38,7 +38,7 @@ pub const ANNOTATIONS: [&str; 3] = ["streamgauge.io/redis", "streamgauge.io/stre
 const LONGEST_ANNOTATION: usize = 1024;
 
 /// The routes of both versions. Namespaces are asked for in a form of their own; other objects by resource and name.
-pub fn router() -> Router<Adapter> {
+pub(super) fn router() -> Router<Shared> {
     let mut router = Router::new();
     for version in ["v1beta1", "v1beta2"] {
         let base = format!("/apis/custom.metrics.k8s.io/{version}");
@@ -151,7 +151,7 @@ impl Asked {
             targets,
             selector: &self.series,
             policy: None,
-            offer: &adapter.offer,
+            offer: &adapter.offered.offer,
             namespace,
         }
     }
@@ -221,7 +221,7 @@ impl Adapter {
             let message = format!("{resource} cannot be asked for all at once: only pods can");
             return Err(Status::new(StatusCode::BAD_REQUEST, message));
         }
-        let rules = self.offer.objects.iter().filter(|rule| {
+        let rules = self.offered.offer.objects.iter().filter(|rule| {
             rule.resource == *resource && rule.namespace == asked.namespace && rule.name == *name
         });
         let targets: Vec<_> = rules.map(|rule| rule.target.clone()).collect();

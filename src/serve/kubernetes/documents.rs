@@ -1,10 +1,10 @@
-//! Documents that do not change while the program runs: discovery and OpenAPI, each with an ETag.
+//! Documents about what is served: discovery, which a reload may change, and OpenAPI, which stays; each with an ETag.
 
 use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Router,
-    extract::RawQuery,
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -13,9 +13,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    Adapter, Shared,
     discovery::{self, Served},
     openapi,
 };
+use crate::model::offer::Offer;
 
 const JSON: &str = "application/json";
 
@@ -54,49 +56,80 @@ impl Document {
     }
 }
 
-/// The routes of all documents about what is served.
-pub fn router(served: &Served) -> Router {
-    let groups = Document::new(JSON, &discovery::api_group_list());
-    let aggregated: Vec<_> = discovery::AGGREGATED
-        .iter()
-        .map(|version| {
+/// The documents that name what the configuration offers.
+pub struct Documents {
+    /// Those of aggregated discovery, by version.
+    aggregated: Vec<(&'static str, Arc<Document>)>,
+    /// The lists of resources, in the order of [`groups_and_versions`].
+    resources: Vec<Arc<Document>>,
+}
+
+impl Documents {
+    /// Those about what the catalogue has for autoscalers, and what the configuration adds.
+    pub fn new(offer: &Offer) -> Documents {
+        let served = Served::new(offer);
+        let aggregated = discovery::AGGREGATED.iter().map(|version| {
             let content_type = format!("{JSON};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
-            (*version, Document::new(content_type, &discovery::aggregated(version, served)))
-        })
-        .collect();
-    let mut router = Router::new();
-    for path in ["/apis", "/apis/"] {
-        let (groups, aggregated) = (groups.clone(), aggregated.clone());
-        let answer = move |headers: HeaderMap| async move {
-            let wanted = discovery::aggregated_version(&headers);
-            let form = aggregated.iter().find(|(version, _)| Some(*version) == wanted);
-            form.map_or(&groups, |(_, document)| document).answer(&headers)
-        };
-        router = router.route(path, get(answer));
+            (*version, Document::new(content_type, &discovery::aggregated(version, &served)))
+        });
+        let resources = groups_and_versions().map(|(group, version)| {
+            Document::new(JSON, &discovery::api_resource_list(group, version, &served))
+        });
+        Documents { aggregated: aggregated.collect(), resources: resources.collect() }
     }
+}
+
+fn groups_and_versions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    discovery::GROUPS
+        .iter()
+        .flat_map(|(group, versions)| versions.iter().map(move |version| (*group, *version)))
+}
+
+/// The routes of all documents about what is served.
+pub(super) fn router() -> Router<Shared> {
+    let groups = Document::new(JSON, &discovery::api_group_list());
+    let mut router = both(Router::new(), "/apis", move |adapter, headers| {
+        let wanted = discovery::aggregated_version(headers);
+        let aggregated = &adapter.offered.documents.aggregated;
+        let form = aggregated.iter().find(|(version, _)| Some(*version) == wanted);
+        form.map_or(&groups, |(_, document)| document).clone()
+    });
     for (group, versions) in discovery::GROUPS {
         router = plain(router, &format!("/apis/{group}"), &discovery::api_group(group, versions));
-        for version in *versions {
-            let resources = discovery::api_resource_list(group, version, served);
-            router = plain(router, &format!("/apis/{group}/{version}"), &resources);
-        }
+    }
+    for (number, (group, version)) in groups_and_versions().enumerate() {
+        router = both(router, &format!("/apis/{group}/{version}"), move |adapter, _| {
+            adapter.offered.documents.resources[number].clone()
+        });
     }
     openapi_routes(plain(router, "/openapi/v2", &openapi::v2()))
 }
 
-/// The document with and without a slash at the end: people type both.
-fn plain(mut router: Router, path: &str, content: &Value) -> Router {
+/// A document that stays.
+fn plain(router: Router<Shared>, path: &str, content: &Value) -> Router<Shared> {
     let document = Document::new(JSON, content);
+    both(router, path, move |_, _| document.clone())
+}
+
+/// A document with and without a slash at the end: people type both.
+fn both(
+    mut router: Router<Shared>,
+    path: &str,
+    document: impl Fn(&Adapter, &HeaderMap) -> Arc<Document> + Clone + Send + Sync + 'static,
+) -> Router<Shared> {
     for path in [path.to_owned(), format!("{path}/")] {
         let document = document.clone();
-        router = router.route(&path, get(move |headers: HeaderMap| async move { document.answer(&headers) }));
+        let answer = move |State(adapter): State<Adapter>, headers: HeaderMap| async move {
+            document(&adapter, &headers).answer(&headers)
+        };
+        router = router.route(&path, get(answer));
     }
     router
 }
 
 /// A document for each group and version, and one that names them all with their hashes: under its hash, a document never
 /// changes.
-fn openapi_routes(mut router: Router) -> Router {
+fn openapi_routes(mut router: Router<Shared>) -> Router<Shared> {
     let mut root = serde_json::Map::new();
     for (group, versions) in discovery::GROUPS {
         for version in *versions {

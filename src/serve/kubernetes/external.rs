@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 
-use super::{Adapter, answers, aside, bad_path, selector, status::Status};
+use super::{Adapter, Shared, answers, aside, bad_path, selector, status::Status};
 use crate::{
     catalogue,
     model::{offer::Target, selector::Selector},
@@ -21,7 +21,7 @@ use crate::{
 pub const API: &str = "external";
 
 /// The routes of the API's one version.
-pub fn router() -> Router<Adapter> {
+pub(super) fn router() -> Router<Shared> {
     Router::new().route("/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{metric}", get(metric))
 }
 
@@ -47,7 +47,7 @@ fn answer(
     if namespace.is_empty() {
         return Err(missing());
     }
-    let named = adapter.offer.named.iter().find(|named| *named.name == *name);
+    let named = adapter.offered.offer.named.iter().find(|named| *named.name == *name);
     if named.is_some_and(|named| !named.namespaces.contain(namespace)) {
         return Err(missing());
     }
@@ -66,7 +66,7 @@ fn answer(
         targets: &[target],
         selector,
         policy,
-        offer: &adapter.offer,
+        offer: &adapter.offered.offer,
         namespace,
     };
     let items = scaling::items(&question)?;

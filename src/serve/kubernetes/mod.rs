@@ -15,13 +15,14 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Request, State, rejection::PathRejection},
+    extract::{FromRef, Request, State, rejection::PathRejection},
     http::{HeaderValue, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
 };
 use serde_json::json;
+use tokio::sync::watch;
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
@@ -45,6 +46,7 @@ pub mod quantity;
 pub mod status;
 
 use auth::Trusted;
+use documents::Documents;
 use status::Status;
 
 /// Most requests to one API that are being answered at once; further ones wait. Those of custom metrics wait for the API
@@ -57,27 +59,54 @@ const MAX_BODY: usize = 16 * 1024;
 
 /// What the handlers share.
 #[derive(Clone)]
-pub struct Adapter {
+pub struct Shared {
     /// What was measured, readiness, and counters.
     pub app: App,
-    /// What the configuration offers.
-    pub offer: Arc<Offer>,
+    /// What the configuration offers, which a reload replaces.
+    pub offered: watch::Receiver<Arc<Offered>>,
     /// The API server, for pods and objects; `None` where it cannot be reached.
     pub cluster: Option<Cluster>,
     /// Whom to believe.
     pub trusted: Trusted,
 }
 
+/// What a configuration offers, and the documents about it.
+pub struct Offered {
+    offer: Offer,
+    documents: Documents,
+}
+
+impl Offered {
+    /// Writes the documents.
+    #[must_use]
+    pub fn new(offer: Offer) -> Offered {
+        Offered { documents: Documents::new(&offer), offer }
+    }
+}
+
+/// What one request is answered from: the offer of the moment in which it came.
+struct Adapter {
+    app: App,
+    offered: Arc<Offered>,
+    cluster: Option<Cluster>,
+}
+
+impl FromRef<Shared> for Adapter {
+    fn from_ref(Shared { app, offered, cluster, .. }: &Shared) -> Adapter {
+        Adapter { app: app.clone(), offered: offered.borrow().clone(), cluster: cluster.clone() }
+    }
+}
+
 /// The routes of the adapter's port.
-pub fn router(adapter: Adapter) -> Router {
-    let gate = Arc::new(auth::Gate::new(adapter.trusted.clone()));
+pub fn router(shared: Shared) -> Router {
+    let gate = Arc::new(auth::Gate::new(shared.trusted.clone()));
     let limits = ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(CompressionLayer::new());
-    let documents = documents::router(&discovery::Served::new(&adapter.offer));
-    let limited = |routes: Router<Adapter>| routes.layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS));
-    let metrics = limited(external::router()).merge(limited(custom::router())).with_state(adapter.clone());
+    let documents = documents::router().with_state(shared.clone());
+    let limited = |routes: Router<Shared>| routes.layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS));
+    let metrics = limited(external::router()).merge(limited(custom::router())).with_state(shared.clone());
     let closed = documents
         .merge(metrics)
         .fallback(async |uri: Uri| Status::not_found(format!("there is nothing at {}", uri.path())))
@@ -93,9 +122,9 @@ pub fn router(adapter: Adapter) -> Router {
         .route("/livez", healthy)
         .route("/readyz", get(ready))
         .route("/version", get(version))
-        .with_state(adapter.clone());
+        .with_state(shared.clone());
     let outermost = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(adapter, count))
+        .layer(middleware::from_fn_with_state(shared, count))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             let message = "this request could not be answered: a mistake in streamgauge";
             Status::new(StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
@@ -108,11 +137,11 @@ pub fn router(adapter: Adapter) -> Router {
 }
 
 /// Ready where the web port is, once it is known whom to believe.
-async fn ready(State(adapter): State<Adapter>) -> (StatusCode, String) {
-    if adapter.trusted.borrow().is_none() {
+async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
+    if shared.trusted.borrow().is_none() {
         return (StatusCode::SERVICE_UNAVAILABLE, "waiting for the CA of the front proxy\n".into());
     }
-    http::readiness(&adapter.app)
+    http::readiness(&shared.app)
 }
 
 /// `/version`, as `kubectl version` reads it.
@@ -124,10 +153,10 @@ async fn version() -> Json<serde_json::Value> {
 }
 
 /// Counts a request by the API that it is for.
-async fn count(State(adapter): State<Adapter>, request: Request, next: Next) -> Response {
+async fn count(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let api = api(request.uri().path());
     let answer = next.run(request).await;
-    adapter.app.requests.answered(api, answer.status().as_u16());
+    shared.app.requests.answered(api, answer.status().as_u16());
     answer
 }
 

@@ -19,6 +19,7 @@ mod external;
 mod hostile;
 mod hpa;
 mod manifests;
+mod reload;
 mod replay;
 mod rotation;
 

@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 mod paths;
-mod rotation;
+pub mod rotation;
 mod tls;
 
 const LAG: &str = r#"redis_stream_group_lag{stream="orders",group="workers"}"#;

@@ -7,13 +7,13 @@ use crate::support::{
     exporter::Streamgauge, pki::Authority, redis::RedisServer, samples::Samples, tool::needs, wait,
 };
 
-const READ: &str = "streamgauge_lag_entries_read_total";
-const CHANGED: &str = "credentials have changed: a new connection is in use";
+pub const READ: &str = "streamgauge_lag_entries_read_total";
+pub const CHANGED: &str = "credentials have changed: a new connection is in use";
 const OF_NO_USE: &str =
     "credentials have changed and are of no use: the connection goes on with those before";
 
 /// The connections of a user.
-fn clients(redis: &RedisServer, user: &str) -> BTreeSet<String> {
+pub fn clients(redis: &RedisServer, user: &str) -> BTreeSet<String> {
     let list: String = redis.ask(&["CLIENT", "LIST"]);
     let of_user = format!(" user={user} ");
     let lines = list.lines().filter(|line| line.contains(&of_user));
@@ -22,7 +22,7 @@ fn clients(redis: &RedisServer, user: &str) -> BTreeSet<String> {
 
 /// The one connection that a user has, once it is none of these.
 #[track_caller]
-fn one_client_besides(redis: &RedisServer, user: &str, others: &[&str]) -> String {
+pub fn one_client_besides(redis: &RedisServer, user: &str, others: &[&str]) -> String {
     wait::until("one other connection", || {
         let now = clients(redis, user);
         match now.first() {
@@ -33,7 +33,7 @@ fn one_client_besides(redis: &RedisServer, user: &str, others: &[&str]) -> Strin
 }
 
 #[track_caller]
-fn no_poll_failed(gauge: &Streamgauge) -> Samples {
+pub fn no_poll_failed(gauge: &Streamgauge) -> Samples {
     let metrics = gauge.poll();
     let failed: Vec<_> = metrics
         .all("streamgauge_poll_errors_total")
@@ -46,16 +46,16 @@ fn no_poll_failed(gauge: &Streamgauge) -> Samples {
 }
 
 /// A lag that only memory knows exactly: a deletion hides what the counters would tell, and counting takes several polls.
-fn fill_for_memory(redis: &RedisServer) {
+pub fn fill_for_memory(redis: &RedisServer) {
     let many = "for i = 1, 1000 do redis.call('XADD', 'orders', i .. '-0', 'n', i) end";
     redis.ask::<()>(&["EVAL", many, "0"]);
     redis.run(&["XDEL orders 700-0", "XGROUP CREATE orders workers 500-0"]);
 }
 
-const LAG: f64 = 499.0;
+pub const LAG: f64 = 499.0;
 
 #[track_caller]
-fn exact(gauge: &Streamgauge) -> f64 {
+pub fn exact(gauge: &Streamgauge) -> f64 {
     wait::until("the lag to be counted", || {
         let metrics = gauge.metrics();
         let bounded = metrics.value(r#"redis_stream_group_lag_source{source="bounded"}"#);

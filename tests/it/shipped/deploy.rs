@@ -117,14 +117,13 @@ fn problems(unit: &str) -> Vec<String> {
         ("RestrictNamespaces", "yes"),
         ("SystemCallArchitectures", "native"),
         ("WantedBy", "multi-user.target"),
+        ("ExecReload", "/bin/kill -HUP $MAINPID"),
     ] {
         if values(key) != [value] {
             found.push(format!("{key} is {:?}", values(key)));
         }
     }
     found.extend(lines.iter().filter(|line| !line.contains('=')).map(|line| format!("no setting: {line}")));
-    // There is no reload: SIGHUP ends the program.
-    found.extend(values("ExecReload").iter().map(|command| format!("a reload: {command}")));
     let [command] = values("ExecStart")[..] else {
         found.push("not one ExecStart".into());
         return found;
@@ -172,7 +171,7 @@ fn an_unsound_unit_is_found_out() {
         ("DynamicUser=yes", "DynamicUser=no", "DynamicUser is [\"no\"]"),
         ("ProtectSystem=strict\n", "", "ProtectSystem is []"),
         ("[Install]", "[Instal]", "its sections are [\"[Unit]\", \"[Service]\", \"[Instal]\"]"),
-        ("DynamicUser=yes", "DynamicUser=yes\nExecReload=/bin/kill", "a reload: /bin/kill"),
+        ("kill -HUP", "kill -TERM", "ExecReload is [\"/bin/kill -TERM $MAINPID\"]"),
         ("redis-password:", "password:", "the credential password is not used"),
         ("Restart=on-failure", "Restart", "no setting: Restart"),
         ("serve --", "serve --poll.intervall 5s --", "error: unexpected argument '--poll.intervall' found"),

@@ -130,16 +130,27 @@ impl Streamgauge {
     /// The metrics of a poll that began after this call: the second one to end, for the first may have begun before.
     #[track_caller]
     pub fn poll(&self) -> Samples {
-        let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-        let (first, _) = self.poll_that_ended_after(asked);
-        self.poll_that_ended_after(first).1
+        self.polled("streamgauge_poll_last_success_timestamp_seconds")
+    }
+
+    /// The same of one of several servers.
+    #[track_caller]
+    pub fn poll_of(&self, redis: &str) -> Samples {
+        self.polled(&format!("streamgauge_poll_last_success_timestamp_seconds{{redis=\"{redis}\"}}"))
     }
 
     #[track_caller]
-    fn poll_that_ended_after(&self, time: f64) -> (f64, Samples) {
+    fn polled(&self, ended: &str) -> Samples {
+        let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        let (first, _) = self.poll_that_ended_after(ended, asked);
+        self.poll_that_ended_after(ended, first).1
+    }
+
+    #[track_caller]
+    fn poll_that_ended_after(&self, ended: &str, time: f64) -> (f64, Samples) {
         wait::until("a poll to end", || {
             let metrics = self.metrics();
-            match metrics.value("streamgauge_poll_last_success_timestamp_seconds") {
+            match metrics.value(ended) {
                 Some(ended) if ended > time => Ok((ended, metrics)),
                 _ => Err(format!("{}\n{}", metrics.redis_lines(), self.process.stderr.text())),
             }
