@@ -71,6 +71,10 @@ pub enum Feature {
     Resp3,
     /// A password.
     Login,
+    /// Sentinels, who have users of their own.
+    Sentinel,
+    /// Sentinels, and a replica is read.
+    SentinelReplicas,
 }
 
 impl Feature {
@@ -86,6 +90,10 @@ impl Feature {
             Feature::ClusterReplicas => "`redis+cluster://` in the URL and `read_from: replica`",
             Feature::Resp3 => "`?protocol=resp3` in the URL",
             Feature::Login => "a user or a password",
+            Feature::Sentinel => "to Sentinels: `redis+sentinel://` in the URL",
+            Feature::SentinelReplicas => {
+                "to Sentinels: `redis+sentinel://` in the URL and `read_from: replica`"
+            }
         }
     }
 }
@@ -136,7 +144,7 @@ commands! {
         "measuring does not keep keys from being evicted as idle", "that; nothing is reported";
     INFO: "INFO", Always, Servers::ALL, false,
         "the version, and whether the server was restarted, has failed over, or is a replica without its primary",
-        "nothing is remembered between polls, so more lags are counted or bounded; the data of a replica without its primary is taken for current; nothing is reported";
+        "nothing is remembered between polls, so more lags are counted or bounded; the data of a replica without its primary is taken for current; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
     TIME: "TIME", Always, Servers::ALL, true, "the clock that ages are told by", "every number: the poll fails";
     SCAN: "SCAN", Globs, Servers::ALL, true,
         "finds the streams that a glob means", "the streams that a glob means; `redis_up` is 0, those with exact names are measured";
@@ -154,6 +162,17 @@ commands! {
         "the oldest pending entry of a group that has any", "the series of the oldest pending entry; `redis_stream_up` is 0";
     XINFO_CONSUMERS: "XINFO CONSUMERS", Consumers, Servers::ALL, true,
         "the consumers of a group", "the series of consumers; `redis_stream_up` is 0";
+    SENTINEL_GET_MASTER_ADDR_BY_NAME: "SENTINEL GET-MASTER-ADDR-BY-NAME", Sentinel, Servers::ALL, true,
+        "where the primary is, also in the midst of a failover", "every number after the next start; until then, the server is polled where it was";
+    SENTINEL_MASTER: "SENTINEL MASTER", Sentinel, Servers::ALL, true,
+        "which configuration that is of, and whether the primary is down",
+        "every number after the next start; until then, the server is polled where it was";
+    SENTINEL_SENTINELS: "SENTINEL SENTINELS", Sentinel, Servers::ALL, false,
+        "other Sentinels, to be asked where those in the URL are gone", "them; nothing is reported";
+    SENTINEL_REPLICAS: "SENTINEL REPLICAS", SentinelReplicas, Servers::ALL, true, "where the replicas are",
+        "every number after the next start; until then, the server is polled where it was";
+    SENTINEL_MASTERS: "SENTINEL MASTERS", Sentinel, Servers::ALL, false,
+        "what the Sentinels watch, to be told where they do not watch the service", "that in an error; nothing is reported";
 }
 
 impl Command {
@@ -218,12 +237,23 @@ fn pattern(key: &Name) -> String {
     pattern
 }
 
-/// The rules for what is configured, in the order of the table.
+/// The rules for a user of the server, by what is configured, in the order of the table.
 #[must_use]
 pub fn rules(features: &[Feature], servers: Servers) -> Vec<String> {
     let needed = COMMANDS.iter().filter(|command| {
         command.ruled_by.contains(&servers)
             && (command.feature == Feature::Always || features.contains(&command.feature))
+    });
+    needed.map(|command| command.rule()).collect()
+}
+
+/// The rules for a user of the Sentinels.
+#[must_use]
+pub fn sentinel_rules(reads_replica: bool) -> Vec<String> {
+    let needed = COMMANDS.iter().filter(|command| match command.feature {
+        Feature::Sentinel => true,
+        Feature::SentinelReplicas => reads_replica,
+        _ => false,
     });
     needed.map(|command| command.rule()).collect()
 }

@@ -16,7 +16,7 @@ use super::{
     decode,
     dial::dial,
     error, tls,
-    trust::{self, ServerInfo},
+    trust::{self, Role, ServerInfo},
 };
 use crate::{
     config::{Address, Protocol, RedisServer},
@@ -33,6 +33,9 @@ const COMMANDS_PER_PIPELINE: usize = 400;
 /// buffer and in our memory at once.
 const BYTES_PER_PIPELINE: u64 = 4 * 1024 * 1024;
 
+/// What to mend where a Sentinel was taken for a server.
+const IS_SENTINEL: &str = "this is a Sentinel: write redis+sentinel://host[:port]/service in the URL";
+
 /// A process to connect to, and what for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -42,6 +45,8 @@ pub struct Peer {
     pub database: u32,
     /// Whether it is a replica in a cluster, which answers only those who ask for a replica's answers.
     pub read_only: bool,
+    /// What it must be to be measured; `None` is whatever it is.
+    pub role: Option<Role>,
 }
 
 /// An open connection to a process.
@@ -61,23 +66,51 @@ impl Link {
     /// # Errors
     /// No connection, or wrong credentials.
     pub async fn open(server: &RedisServer, peer: &Peer, credentials: Credentials) -> Result<Link, Fault> {
-        let place = format!("cannot connect to {}", peer.address);
-        // Name resolution and both handshakes can hang as well.
-        let opening = Link::handshake(server, peer, credentials);
-        let mut link = match tokio::time::timeout(server.timeout, opening).await {
-            Ok(opened) => opened.map_err(|fault| fault.during(&place))?,
-            Err(_) => return Err(no_answer(server).during(&place)),
-        };
-        link.greet(peer).await.map_err(|fault| opening_fault(fault, server, peer).during(&place))?;
-        Ok(link)
+        let mut link = Link::reach(server, server.protocol, &peer.address, credentials).await?;
+        match link.greet(peer).await {
+            Ok(()) => Ok(link),
+            Err(fault) => {
+                let place = match peer.database {
+                    0 => cannot_connect(&peer.address),
+                    database => format!("{}, database {database}", cannot_connect(&peer.address)),
+                };
+                let fault = opening_fault(fault, server, &peer.address).during(place);
+                // A Sentinel has no databases.
+                let is_sentinel = fault.message.contains("unknown command");
+                Err(if is_sentinel { fault.advising(IS_SENTINEL) } else { fault })
+            }
+        }
     }
 
-    async fn handshake(server: &RedisServer, peer: &Peer, credentials: Credentials) -> Result<Link, Fault> {
-        let stream = dial(&peer.address, server.tls.as_ref(), &credentials).await?;
+    /// Connects and authenticates, and no more.
+    ///
+    /// # Errors
+    /// No connection, or wrong credentials.
+    pub async fn reach(
+        server: &RedisServer,
+        protocol: Protocol,
+        address: &Address,
+        credentials: Credentials,
+    ) -> Result<Link, Fault> {
+        // Name resolution and both handshakes can hang as well.
+        let opening = Link::handshake(server, protocol, address, credentials);
+        let opened = tokio::time::timeout(server.timeout, opening).await;
+        opened
+            .unwrap_or_else(|_| Err(no_answer(server)))
+            .map_err(|fault| fault.during(cannot_connect(address)))
+    }
+
+    async fn handshake(
+        server: &RedisServer,
+        protocol: Protocol,
+        address: &Address,
+        credentials: Credentials,
+    ) -> Result<Link, Fault> {
+        let stream = dial(address, server.tls.as_ref(), &credentials).await?;
         let timeouts = AsyncConnectionConfig::new().set_response_timeout(Some(server.timeout));
-        let settings = settings(server, &credentials);
+        let settings = settings(protocol, &credentials);
         let opened = MultiplexedConnection::new_with_config(&settings, stream, timeouts).await;
-        let (connection, driver) = opened.map_err(|error| handshake_fault(&error, server, peer))?;
+        let (connection, driver) = opened.map_err(|error| handshake_fault(&error, server, address))?;
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
         Ok(Link { connection, credentials, commands: 0, _driver: driver })
     }
@@ -104,17 +137,32 @@ impl Link {
             .try_for_each(|(command, reply)| ask::answer(reply, command, None, |_| Ok(())))
     }
 
-    /// Which server this is at this moment, and its clock. A server that does not say who it is can still be measured.
+    /// Which server this is at this moment, and its clock. A server that does not say who it is can still be measured,
+    /// but where it must have a role.
     ///
     /// # Errors
-    /// No reply, or an error reply to TIME.
-    pub async fn identify(&mut self) -> Result<(ServerInfo, UnixMicros), Fault> {
+    /// No reply, an error reply to TIME, or another role.
+    pub async fn identify(&mut self, peer: &Peer) -> Result<(ServerInfo, UnixMicros), Fault> {
         let mut pipeline = redis::pipe();
         commands::INFO.push(&mut pipeline).arg("server");
         commands::INFO.push(&mut pipeline).arg("replication");
         commands::TIME.push(&mut pipeline);
         let replies = self.request(&pipeline, 3).await?;
         let info = trust::server_info(&replies[0], &replies[1]);
+        if info.is_sentinel {
+            return Err(Fault::new(FaultKind::Connect, IS_SENTINEL).during(&peer.address));
+        }
+        match (peer.role, info.role) {
+            (Some(expected), Some(found)) if expected != found => {
+                let message = format!("{} is a {found}, and should be a {expected}", peer.address);
+                return Err(Fault::new(FaultKind::WrongRole, message));
+            }
+            (Some(_), None) => {
+                let unseen = |_: &_| Err(decode::Unexpected::Missing("role"));
+                return ask::answer(&replies[1], &commands::INFO, None, unseen);
+            }
+            _ => {}
+        }
         Ok((info, ask::answer(&replies[2], &commands::TIME, None, decode::time)?))
     }
 
@@ -168,7 +216,7 @@ impl Link {
         Ok(answers)
     }
 
-    async fn request(&mut self, pipeline: &Pipeline, count: usize) -> Result<Vec<Value>, Fault> {
+    pub(super) async fn request(&mut self, pipeline: &Pipeline, count: usize) -> Result<Vec<Value>, Fault> {
         self.commands += count as u64;
         let replies = self
             .connection
@@ -191,9 +239,13 @@ impl Link {
     }
 }
 
-fn settings(server: &RedisServer, credentials: &Credentials) -> RedisConnectionInfo {
+fn cannot_connect(address: &Address) -> String {
+    format!("cannot connect to {address}")
+}
+
+fn settings(protocol: Protocol, credentials: &Credentials) -> RedisConnectionInfo {
     let mut settings = RedisConnectionInfo::default()
-        .set_protocol(match server.protocol {
+        .set_protocol(match protocol {
             Protocol::Resp2 => ProtocolVersion::RESP2,
             Protocol::Resp3 => ProtocolVersion::RESP3,
         })
@@ -222,19 +274,19 @@ fn no_answer(server: &RedisServer) -> Fault {
 }
 
 /// The crate sends AUTH, which no rule forbids, or HELLO.
-fn handshake_fault(error: &redis::RedisError, server: &RedisServer, peer: &Peer) -> Fault {
+fn handshake_fault(error: &redis::RedisError, server: &RedisServer, address: &Address) -> Fault {
     let fault = error::from_transport(error);
     if fault.kind == FaultKind::NoPerm {
         return fault.advising(commands::HELLO.grant(error.detail().unwrap_or_default(), None));
     }
-    opening_fault(fault, server, peer)
+    opening_fault(fault, server, address)
 }
 
 /// A fault of a connection that was just opened. A server that wants another client certificate may say so only now: in
 /// TLS 1.3 its half of the handshake ends last.
-fn opening_fault(fault: Fault, server: &RedisServer, peer: &Peer) -> Fault {
+pub(super) fn opening_fault(fault: Fault, server: &RedisServer, address: &Address) -> Fault {
     let is_over = matches!(fault.kind, FaultKind::Disconnected | FaultKind::Unexpected);
-    let mend = match (fault.kind, &server.tls, &peer.address) {
+    let mend = match (fault.kind, &server.tls, address) {
         (FaultKind::Auth, ..) => Some("check the username and the password".to_owned()),
         (_, Some(settings), _) if is_over => Some(tls::refused(settings)),
         (_, None, Address::Tcp(_)) if is_over => {

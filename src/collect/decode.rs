@@ -16,6 +16,8 @@ use crate::model::{
     time::UnixMicros,
 };
 
+pub mod sentinel;
+
 /// A reply of a shape that no known server sends.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unexpected {

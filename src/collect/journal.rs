@@ -5,11 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use super::connect::Peer;
-use crate::model::{
-    fault::{Fault, FaultKind},
-    name::Name,
-    snapshot::{Group, Poll},
+use super::{connect::Peer, trust::Role};
+use crate::{
+    config::HostPort,
+    model::{
+        fault::{Fault, FaultKind},
+        name::Name,
+        snapshot::{Group, Poll},
+    },
 };
 
 /// What was logged about one server, so that it is not logged again.
@@ -22,6 +25,8 @@ pub struct Journal {
     failing: BTreeMap<Name, FaultKind>,
     /// Groups whose lag Redis reports wrongly, by stream.
     disagreeing: BTreeSet<(Name, Name)>,
+    /// Whether no Sentinel can be asked.
+    is_unguided: bool,
 }
 
 /// How a server was at a poll, with the reason.
@@ -36,7 +41,13 @@ impl Journal {
     /// Nothing logged yet.
     #[must_use]
     pub fn new(redis: Arc<str>) -> Self {
-        Journal { redis, state: None, failing: BTreeMap::new(), disagreeing: BTreeSet::new() }
+        Journal {
+            redis,
+            state: None,
+            failing: BTreeMap::new(),
+            disagreeing: BTreeSet::new(),
+            is_unguided: false,
+        }
     }
 
     /// How the latest poll ended.
@@ -78,6 +89,28 @@ impl Journal {
             reason = fault.message,
             "credentials have changed and are of no use: the connection goes on with those before"
         );
+    }
+
+    /// Whether the Sentinels can be asked, or why not.
+    pub fn sentinels(&mut self, outage: Option<&Fault>) {
+        let redis = &*self.redis;
+        match outage {
+            Some(fault) if !self.is_unguided => tracing::warn!(
+                redis,
+                reason = fault.message,
+                "no sentinel can be asked: redis is polled where it was"
+            ),
+            None if self.is_unguided => tracing::info!(redis, "the sentinels can be asked again"),
+            _ => {}
+        }
+        self.is_unguided = outage.is_some();
+    }
+
+    /// The Sentinels name this process.
+    pub fn process(&self, before: Option<&HostPort>, now: &HostPort, role: Role) {
+        if before != Some(now) {
+            tracing::info!(redis = &*self.redis, address = %now, role = %role, "the sentinels say where redis is");
+        }
     }
 
     /// What a poll found. Returns the number of groups whose lag Redis reports wrongly.

@@ -1,6 +1,11 @@
 //! Where the processes of a server are: as configured, or as others tell.
 
-use super::connect::Peer;
+use super::{
+    connect::Peer,
+    journal::Journal,
+    sentinel::{Sentinels, Service},
+    trust::Role,
+};
 use crate::{
     config::{Address, RedisServer, Topology},
     model::fault::{Fault, FaultKind},
@@ -8,7 +13,9 @@ use crate::{
 
 /// Finds the processes of one server, anew for each poll.
 #[derive(Default)]
-pub struct Locator;
+pub struct Locator {
+    sentinels: Sentinels,
+}
 
 /// Where the processes are at this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +24,8 @@ pub struct Located {
     pub addresses: Vec<Address>,
     /// Whether they are replicas in a cluster.
     pub read_only: bool,
+    /// What they must be to be measured; `None` is whatever they are.
+    pub role: Option<Role>,
 }
 
 impl Locator {
@@ -24,20 +33,48 @@ impl Locator {
     ///
     /// # Errors
     /// Nobody who should know can be asked, or knows.
-    pub async fn locate(&mut self, server: &RedisServer) -> Result<Located, Fault> {
+    pub async fn locate(&mut self, server: &RedisServer, journal: &mut Journal) -> Result<Located, Fault> {
         match &server.topology {
-            Topology::Single(address) => Ok(Located { addresses: vec![address.clone()], read_only: false }),
-            Topology::Sentinel(_) | Topology::Cluster(_) => {
-                Err(Fault::new(FaultKind::Connect, "only single servers can be reached yet"))
+            Topology::Single(address) => {
+                Ok(Located { addresses: vec![address.clone()], read_only: false, role: None })
             }
+            Topology::Sentinel(sentinel) => {
+                self.sentinels.locate(Service { server, sentinel }, journal).await
+            }
+            Topology::Cluster(_) => Err(Fault::new(FaultKind::Connect, "clusters cannot be reached yet")),
         }
+    }
+
+    /// Where the processes are after all, now that they were polled, with this fault or with none; `None` is where they
+    /// were polled.
+    ///
+    /// # Errors
+    /// The same fault in other words, or another one that explains it.
+    pub async fn check(
+        &mut self,
+        server: &RedisServer,
+        journal: &mut Journal,
+        polled: &Located,
+        fault: Option<&Fault>,
+    ) -> Result<Option<Located>, Fault> {
+        match &server.topology {
+            Topology::Sentinel(sentinel) => {
+                self.sentinels.check(Service { server, sentinel }, journal, polled, fault).await
+            }
+            Topology::Single(_) | Topology::Cluster(_) => Ok(None),
+        }
+    }
+
+    /// Commands sent since this was asked last.
+    pub fn take_commands(&mut self) -> u64 {
+        std::mem::take(&mut self.sentinels.commands)
     }
 }
 
 impl Located {
     /// The processes as those who hold a database.
     pub fn peers(&self, database: u32) -> impl Iterator<Item = Peer> {
-        let read_only = self.read_only;
-        self.addresses.iter().map(move |address| Peer { address: address.clone(), database, read_only })
+        let (read_only, role) = (self.read_only, self.role);
+        self.addresses.iter().map(move |address| Peer { address: address.clone(), database, read_only, role })
     }
 }

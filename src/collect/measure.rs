@@ -5,7 +5,7 @@
 
 use super::{
     ask::{self, Ask},
-    connect::Link,
+    connect::{Link, Peer},
     decode::GroupInfo,
     lags::{Lags, Measured},
     trust::ServerInfo,
@@ -45,16 +45,16 @@ pub async fn measure(
     link: &mut Link,
     lags: &mut Lags,
     server: &RedisServer,
-    database: u32,
+    peer: &Peer,
     names: &[&Name],
 ) -> Result<Answer, Fault> {
-    let (info, redis_time) = link.identify().await?;
+    let (info, redis_time) = link.identify(peer).await?;
     if info.is_stale_replica {
         let message = "the replica has lost its primary: its data may be old";
         return Err(Fault::new(FaultKind::MasterDown, message));
     }
     let (states, entries_read) = ask_streams(link, lags, server, &info, redis_time, names).await?;
-    let entries = names.iter().zip(states).map(|(name, state)| entry(name, state, database, server));
+    let entries = names.iter().zip(states).map(|(name, state)| entry(name, state, peer.database, server));
     let mut streams = entries.collect::<Vec<_>>();
     let vanished = ask_groups(link, &mut streams, server).await?;
     Ok(Answer { version: info.version, streams, vanished, entries_read })

@@ -98,7 +98,7 @@ impl Node {
     pub async fn measure(&mut self, server: &RedisServer, names: &[&Name]) -> Result<Answer, Fault> {
         loop {
             let mut link = self.linked(server).await?;
-            let answer = measure::measure(&mut link, &mut self.lags, server, self.peer.database, names).await;
+            let answer = measure::measure(&mut link, &mut self.lags, server, &self.peer, names).await;
             if let Some(answer) = self.after(link, answer) {
                 return answer;
             }

@@ -32,6 +32,9 @@ use crate::{
     },
 };
 
+/// Most places in which the processes are looked for within one poll.
+const MOST_PLACES: usize = 3;
+
 /// Polls one server until it is cancelled.
 pub struct Poller {
     config: RedisServer,
@@ -174,24 +177,44 @@ impl Poller {
 
     async fn poll(&mut self) -> Result<(), Fault> {
         let started = Instant::now();
-        let located = self.locator.locate(&self.config).await?;
-        let (config, journal, budget) = (&self.config, &self.journal, self.budget);
-        let gathered = self.keyspaces.iter_mut().map(|keyspace| {
-            keyspace.settle(&located, budget);
-            keyspace.poll(config, journal)
-        });
-        let gathered = join_all(gathered).await;
-        self.server.counters.commands += gathered.iter().map(|gathered| gathered.commands).sum::<u64>();
-        if gathered.iter().all(|gathered| gathered.is_down)
-            && let Some(fault) = gathered.iter().find_map(|gathered| gathered.incomplete.clone())
-        {
-            return Err(fault);
-        }
-        let poll = merged(gathered, started, self.policy, &mut self.server.counters);
+        let gathered = self.gather().await;
+        self.server.counters.commands += self.locator.take_commands();
+        let poll = merged(gathered?, started, self.policy, &mut self.server.counters);
         self.server.counters.lag_disagreements += self.journal.measured(&poll);
         self.server.poll = Some(Arc::new(poll));
         Ok(())
     }
+
+    /// Polls all databases, and does so again where the processes turn out to be elsewhere.
+    async fn gather(&mut self) -> Result<Vec<Gathered>, Fault> {
+        let (config, budget) = (&self.config, self.budget);
+        let mut located = self.locator.locate(config, &mut self.journal).await?;
+        for _ in 0..MOST_PLACES {
+            let journal = &self.journal;
+            let gathered = self.keyspaces.iter_mut().map(|keyspace| {
+                keyspace.settle(&located, budget);
+                keyspace.poll(config, journal)
+            });
+            let gathered = join_all(gathered).await;
+            self.server.counters.commands += gathered.iter().map(|gathered| gathered.commands).sum::<u64>();
+            let fault = fault_of_all(&gathered);
+            match self.locator.check(config, &mut self.journal, &located, fault).await? {
+                Some(elsewhere) => located = elsewhere,
+                None => return fault.cloned().map_or(Ok(gathered), Err),
+            }
+        }
+        Err(Fault::new(
+            FaultKind::WrongRole,
+            "the processes change their roles faster than they can be polled",
+        ))
+    }
+}
+
+/// Why nothing of this may be published: no database could be polled, or one of them was polled at the wrong process.
+fn fault_of_all(gathered: &[Gathered]) -> Option<&Fault> {
+    let mut faults = gathered.iter().filter_map(|gathered| gathered.incomplete.as_ref());
+    let of_role = faults.clone().find(|fault| fault.kind == FaultKind::WrongRole);
+    of_role.or_else(|| faults.next().filter(|_| gathered.iter().all(|gathered| gathered.is_down)))
 }
 
 /// One poll of all databases, in order.

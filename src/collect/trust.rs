@@ -2,6 +2,8 @@
 //!
 //! What was measured: Redis 6.0, 7.0, 8.0 and Valkey 9.1 (`docs/lag.md`). Versions beyond get the cautious answer.
 
+use std::fmt;
+
 use redis::Value;
 
 use super::decode;
@@ -18,6 +20,24 @@ pub struct Identity {
     is_replica: bool,
 }
 
+/// What a process is to others with the same data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It takes the writes.
+    Primary,
+    /// It follows the primary.
+    Replica,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Primary => "primary",
+            Role::Replica => "replica",
+        })
+    }
+}
+
 /// A server as it was at one poll.
 #[derive(Clone, Debug)]
 pub struct ServerInfo {
@@ -27,8 +47,10 @@ pub struct ServerInfo {
     pub version: String,
     /// How far to trust its counters.
     pub trust: Trust,
-    /// Whether it is a replica.
-    pub is_replica: bool,
+    /// What it says it is; `None` where the user may not ask.
+    pub role: Option<Role>,
+    /// Whether it is no server at all, but a Sentinel.
+    pub is_sentinel: bool,
     /// Whether it is a replica that has lost its primary: its data may be of any age.
     pub is_stale_replica: bool,
 }
@@ -40,7 +62,8 @@ pub fn server_info(server: &Value, replication: &Value) -> ServerInfo {
     let of_replication = |field| decode::info_field(replication, field);
     let valkey = of_server("valkey_version");
     let version = valkey.clone().or_else(|| of_server("redis_version"));
-    let is_replica = of_replication("role").is_some_and(|role| role == "slave");
+    let role = of_replication("role").map(|role| if role == "slave" { Role::Replica } else { Role::Primary });
+    let is_replica = role == Some(Role::Replica);
     let link_is_down = of_replication("master_link_status").is_some_and(|status| status != "up");
     let silence =
         of_replication("master_last_io_seconds_ago").and_then(|seconds| seconds.parse::<u64>().ok());
@@ -66,7 +89,8 @@ pub fn server_info(server: &Value, replication: &Value) -> ServerInfo {
             },
             hidden_deletions: numbers >= newest_measured || version.is_none(),
         },
-        is_replica,
+        role,
+        is_sentinel: of_server("redis_mode").is_some_and(|mode| mode == "sentinel"),
         is_stale_replica: is_replica && (link_is_down || is_silent),
         identity,
         version: version.unwrap_or_else(|| "unknown".to_owned()),

@@ -44,6 +44,8 @@ kinds! {
     Busy = "busy", true;
     /// MASTERDOWN: a replica that has lost its primary and may not answer.
     MasterDown = "masterdown", true;
+    /// What should be a primary is a replica, or the reverse.
+    WrongRole = "wrong_role", true;
     /// NOPERM: the ACL of the user lacks a command or a key.
     NoPerm = "noperm", false;
     /// WRONGTYPE: the key is not a stream.

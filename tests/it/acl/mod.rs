@@ -1,10 +1,11 @@
 //! Users with exactly the rights that the documentation tells, on every server version that is here.
 
-use streamgauge::collect::commands::{Feature, Servers, rules};
+use streamgauge::collect::commands::{COMMANDS, Command, Feature, Servers, rules, sentinel_rules};
 
 use crate::support::{exporter::Streamgauge, redis::RedisServer};
 
 mod refused;
+mod sentinel;
 mod sufficient;
 mod table;
 
@@ -77,6 +78,12 @@ const EVERYTHING: Set = Set {
     features: &[Login, Globs, Consumers, Entries, Database, Resp3],
 };
 
+/// The commands that belong to that.
+fn commands() -> impl Iterator<Item = &'static Command> {
+    let is_sent = |feature| feature == Feature::Always || EVERYTHING.features.contains(&feature);
+    COMMANDS.iter().copied().filter(move |command| is_sent(command.feature))
+}
+
 /// The user of the documentation.
 pub const USER: &str = "streamgauge";
 const PASSWORD: &str = "a-long-password";
@@ -110,6 +117,11 @@ impl Set {
 
 fn set_user(name: &str, rights: &[String]) -> String {
     format!("ACL SETUSER {name} reset on >{PASSWORD} {}", rights.join(" "))
+}
+
+/// The command that makes the user at a Sentinel.
+pub fn set_sentinel_user(reads_replica: bool) -> String {
+    set_user(USER, &sentinel_rules(reads_replica))
 }
 
 /// Which rules the server knows.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use streamgauge::collect::commands::{COMMANDS, Command, Servers};
+use streamgauge::collect::commands::{Command, Servers};
 
-use super::{EVERYTHING, USER, fill, refusals, servers_of, set_user};
+use super::{EVERYTHING, USER, commands, fill, refusals, servers_of, set_user};
 use crate::{
     servers,
     support::{exporter::Streamgauge, redis::RedisServer, samples::Samples, tool::needs},
@@ -69,7 +69,9 @@ fn polled(redis: &RedisServer, rights: &[String]) -> (Streamgauge, Samples) {
 
 /// The reasons that are told: in the log, and in the JSON.
 fn told(gauge: &Streamgauge) -> Vec<String> {
-    let lines = [gauge.logged("stream cannot be read"), gauge.logged("redis cannot be polled")].concat();
+    const MESSAGES: [&str; 3] =
+        ["stream cannot be read", "redis cannot be polled", "redis can be polled in part only"];
+    let lines = MESSAGES.map(|message| gauge.logged(message)).concat();
     lines.iter().map(|line| line["reason"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -149,7 +151,7 @@ fn each_right_is_needed_and_its_lack_is_told() {
         }
         drop(gauge);
         assert_eq!(refusals(&redis, USER), [""; 0]);
-        let ruled = COMMANDS.iter().filter(|command| command.ruled_by.contains(&servers));
+        let ruled = commands().filter(|command| command.ruled_by.contains(&servers));
         ruled.for_each(|command| without(&redis, servers, command, &all));
     }
 }

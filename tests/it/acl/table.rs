@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use streamgauge::collect::commands::COMMANDS;
-
-use super::{EVERYTHING, fill};
+use super::{EVERYTHING, commands, fill};
 use crate::{
     servers,
     support::{redis::RedisServer, tool::needs},
@@ -33,8 +31,7 @@ fn what_is_sent_is_the_table() {
 
         let has_subcommands = redis.version() >= (7, 0);
         let known = |rule: &str| redis.version() >= (7, 2) || !rule.starts_with("client|");
-        let expected: BTreeSet<_> = COMMANDS
-            .iter()
+        let expected: BTreeSet<_> = commands()
             // A password goes with HELLO there.
             .filter(|command| command.words != "AUTH")
             .map(|command| command.rule().trim_start_matches('+').to_owned())

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use streamgauge::collect::commands::{COMMANDS, Servers};
 
 use super::documents::{check, with_block};
-use crate::acl::SETS;
+use crate::acl::{SETS, set_sentinel_user};
 
 fn table() -> String {
     let mut text = "| command | rule | sent where | what for | what is lost without it |\n\
@@ -51,10 +51,21 @@ fn users() -> String {
     text
 }
 
+fn sentinel_users() -> String {
+    let mut text = String::new();
+    for (title, reads_replica) in
+        [("The primary is read", false), ("A replica is read (`read_from: replica`)", true)]
+    {
+        let _ = write!(text, "{title}:\n\n```text\n{}\n```\n\n", set_sentinel_user(reads_replica));
+    }
+    text
+}
+
 #[test]
 fn rights_of_the_redis_user() {
     check("docs/redis-acl.md", |text| {
         let text = with_block(text, "users", &users());
+        let text = with_block(&text, "sentinel-users", &sentinel_users());
         with_block(&text, "commands", &table())
     });
 }

@@ -135,12 +135,13 @@ fn the_examples_of_the_documentation_are_sound() {
     let directory = tempfile::tempdir().unwrap();
     let (secret, file) = (directory.path().join("secret"), directory.path().join("streamgauge.yaml"));
     fs::write(&secret, "x").unwrap();
-    let document =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
-    let examples = yaml_blocks(&document);
-    assert!(examples.contains(&reference::example()));
-    assert!(examples.len() > 1);
-    for example in examples {
+    let examples = ["docs/configuration.md", "docs/redis.md"].map(|path| {
+        let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        yaml_blocks(&document)
+    });
+    assert!(examples[0].contains(&reference::example()));
+    assert!(examples[0].len() > 1 && !examples[1].is_empty());
+    for example in examples.concat() {
         let example = with_files(&example, &secret);
         fs::write(&file, &example).unwrap();
         let sources = Sources { file: Some(file.clone()), ..Sources::default() };

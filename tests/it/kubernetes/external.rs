@@ -134,6 +134,22 @@ kubernetes:
     );
 }
 
+/// A database that cannot be polled may hold what matches; whoever names another one is answered.
+#[test]
+fn a_database_that_fails_does_not_concern_who_names_another() {
+    let redis = redis();
+    let adapter = Adapter::with_file(
+        &format!("redis: [{{name: main, url: '{}', database: [0, 99]}}]", redis.url()),
+        &[],
+    );
+    let backlog =
+        |selector: &str| format!("{EXTERNAL}/shop/redis_stream_group_backlog?labelSelector={selector}");
+    assert_eq!(adapter.values(&backlog("db%3Ddb0,stream%3Dorders,group%3Dworkers")), ["950"]);
+    let message = adapter.refusal(&backlog("stream%3Dorders,group%3Dworkers"), 503);
+    assert!(message.contains("DB index is out of range"), "{message}");
+    adapter.refusal(&backlog("db%3Ddb99"), 503);
+}
+
 /// A server whose streams are for another namespace is none for this one: neither its state nor its name.
 #[test]
 fn a_server_for_others_is_not_there() {

@@ -10,8 +10,10 @@ use crate::support::{
     redis::{RedisServer, free_port},
 };
 
+mod databases;
 mod paths;
 pub mod rotation;
+mod sentinel;
 mod tls;
 
 const LAG: &str = r#"redis_stream_group_lag{stream="orders",group="workers"}"#;

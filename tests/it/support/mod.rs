@@ -15,5 +15,6 @@ pub mod process;
 pub mod prometheus;
 pub mod redis;
 pub mod samples;
+pub mod sentinel;
 pub mod tool;
 pub mod wait;
