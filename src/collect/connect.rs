@@ -14,7 +14,7 @@ use super::{
     commands::{self, Command},
     credentials::Credentials,
     decode,
-    dial::dial,
+    dial::{self, Stream},
     error, tls,
     trust::{self, ServerInfo},
 };
@@ -73,7 +73,21 @@ impl Link {
     }
 
     async fn handshake(server: &RedisServer, peer: &Peer, credentials: Credentials) -> Result<Link, Fault> {
-        let stream = dial(&peer.address, server.tls.as_ref(), &credentials).await?;
+        let stream = dial::dial(&peer.address, server.tls.as_ref(), &credentials).await?;
+        Link::login(server, peer, credentials, stream).await
+    }
+
+    /// Authenticates on a stream of bytes that was opened with these credentials. Without any, nothing is sent: whether
+    /// that is enough, the first request shows.
+    ///
+    /// # Errors
+    /// Wrong credentials, or no Redis at the other end.
+    pub(super) async fn login(
+        server: &RedisServer,
+        peer: &Peer,
+        credentials: Credentials,
+        stream: Box<dyn Stream>,
+    ) -> Result<Link, Fault> {
         let timeouts = AsyncConnectionConfig::new().set_response_timeout(Some(server.timeout));
         let settings = settings(server, &credentials);
         let opened = MultiplexedConnection::new_with_config(&settings, stream, timeouts).await;
@@ -107,15 +121,15 @@ impl Link {
     /// Which server this is at this moment, and its clock. A server that does not say who it is can still be measured.
     ///
     /// # Errors
-    /// No reply, or an error reply to TIME.
-    pub async fn identify(&mut self) -> Result<(ServerInfo, UnixMicros), Fault> {
+    /// No reply. Its clock may be refused.
+    pub async fn identify(&mut self) -> Result<(ServerInfo, Result<UnixMicros, Fault>), Fault> {
         let mut pipeline = redis::pipe();
         commands::INFO.push(&mut pipeline).arg("server");
         commands::INFO.push(&mut pipeline).arg("replication");
         commands::TIME.push(&mut pipeline);
         let replies = self.request(&pipeline, 3).await?;
         let info = trust::server_info(&replies[0], &replies[1]);
-        Ok((info, ask::answer(&replies[2], &commands::TIME, None, decode::time)?))
+        Ok((info, ask::answer(&replies[2], &commands::TIME, None, decode::time)))
     }
 
     /// Sends a pipeline of one command and decodes its reply.
@@ -168,7 +182,12 @@ impl Link {
         Ok(answers)
     }
 
-    async fn request(&mut self, pipeline: &Pipeline, count: usize) -> Result<Vec<Value>, Fault> {
+    /// Sends a pipeline of so many commands; their replies, in which there may be errors that do not concern the whole
+    /// server.
+    ///
+    /// # Errors
+    /// No reply, or an error that concerns the whole server.
+    pub(super) async fn request(&mut self, pipeline: &Pipeline, count: usize) -> Result<Vec<Value>, Fault> {
         self.commands += count as u64;
         let replies = self
             .connection
@@ -212,13 +231,13 @@ fn settings(server: &RedisServer, credentials: &Credentials) -> RedisConnectionI
 }
 
 /// A port without TLS waits for the rest of what it takes for a command.
-fn no_answer(server: &RedisServer) -> Fault {
-    let mend = match server.tls {
-        Some(_) => ": does it hang, or is this not its TLS port?",
-        None => "",
-    };
+pub(super) fn no_answer(server: &RedisServer) -> Fault {
     let timeout = humantime::format_duration(server.timeout);
-    Fault::new(FaultKind::Timeout, format!("no answer within {timeout}{mend}"))
+    let fault = Fault::new(FaultKind::Timeout, format!("no answer within {timeout}"));
+    match server.tls {
+        Some(_) => fault.advising("does it hang, or is this not its TLS port?"),
+        None => fault,
+    }
 }
 
 /// The crate sends AUTH, which no rule forbids, or HELLO.
@@ -232,7 +251,7 @@ fn handshake_fault(error: &redis::RedisError, server: &RedisServer, peer: &Peer)
 
 /// A fault of a connection that was just opened. A server that wants another client certificate may say so only now: in
 /// TLS 1.3 its half of the handshake ends last.
-fn opening_fault(fault: Fault, server: &RedisServer, peer: &Peer) -> Fault {
+pub(super) fn opening_fault(fault: Fault, server: &RedisServer, peer: &Peer) -> Fault {
     let is_over = matches!(fault.kind, FaultKind::Disconnected | FaultKind::Unexpected);
     let mend = match (fault.kind, &server.tls, &peer.address) {
         (FaultKind::Auth, ..) => Some("check the username and the password".to_owned()),
@@ -242,18 +261,17 @@ fn opening_fault(fault: Fault, server: &RedisServer, peer: &Peer) -> Fault {
         }
         _ => None,
     };
-    let message = match mend {
-        Some(mend) => format!("{}: {mend}", fault.message),
-        None => fault.message.clone(),
-    };
-    Fault { message, ..of_connecting(fault) }
+    let fault = of_connecting(fault);
+    match mend {
+        Some(mend) => fault.advising(mend),
+        None => fault,
+    }
 }
 
 /// What is not about credentials, rights or time is about the connection.
-fn of_connecting(fault: Fault) -> Fault {
-    let kind = match fault.kind {
-        FaultKind::Disconnected | FaultKind::Server | FaultKind::Unexpected => FaultKind::Connect,
-        kind => kind,
-    };
-    Fault { kind, ..fault }
+fn of_connecting(mut fault: Fault) -> Fault {
+    if matches!(fault.kind, FaultKind::Disconnected | FaultKind::Server | FaultKind::Unexpected) {
+        fault.kind = FaultKind::Connect;
+    }
+    fault
 }

@@ -49,6 +49,7 @@ pub async fn measure(
     names: &[&Name],
 ) -> Result<Answer, Fault> {
     let (info, redis_time) = link.identify().await?;
+    let redis_time = redis_time?;
     if info.is_stale_replica {
         let message = "the replica has lost its primary: its data may be old";
         return Err(Fault::new(FaultKind::MasterDown, message));
