@@ -30,7 +30,10 @@ use crate::{
     serve::{App, http, listener, report, table},
 };
 
+mod check;
 mod kubernetes;
+
+pub use check::problems;
 
 /// Longest time to answer what is under way once the end was asked for.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -54,6 +57,9 @@ pub enum RunError {
     /// `groups` could not read a server or a stream; the output says which and why.
     #[error("not everything could be read")]
     Unreadable,
+    /// `check` found something that fails; the output says what.
+    #[error("something fails")]
+    NotOk,
     /// A file that was named cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
@@ -92,6 +98,7 @@ fn start_log(log: &Log) {
 pub async fn run(action: Action, config: Config) -> Result<(), RunError> {
     match action {
         Action::Groups { json, watch } => groups(config, json, watch).await,
+        Action::Check { json } => check::check(config, json).await,
         Action::Serve => {
             start_log(&config.log);
             serve(config, Ends::listen()?, None).await
