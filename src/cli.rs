@@ -35,6 +35,11 @@ pub enum Action {
         /// Print again after this time, until interrupted.
         watch: Option<Duration>,
     },
+    /// Look whether everything is as it should be, and say what is not.
+    Check {
+        /// As JSON in place of text.
+        json: bool,
+    },
     /// Start a private Redis with a sample workload and serve on it.
     Demo,
 }
@@ -50,9 +55,10 @@ pub fn parse(
     let matches = command().try_get_matches_from(arguments).map_err(without_urls)?;
     let (action, matches) = match matches.subcommand() {
         Some(("groups", matches)) => {
-            let json = matches.get_one::<String>("output").is_some_and(|output| output == "json");
-            (Action::Groups { json, watch: matches.get_one("watch").copied() }, matches)
+            let watch = matches.get_one("watch").copied();
+            (Action::Groups { json: is_json(matches), watch }, matches)
         }
+        Some(("check", matches)) => (Action::Check { json: is_json(matches) }, matches),
         Some(("demo", matches)) => (Action::Demo, matches),
         Some((_, matches)) => (Action::Serve, matches),
         None => (Action::Serve, &matches),
@@ -67,6 +73,10 @@ pub fn parse(
 }
 
 const CONFIG_FILE: &str = "config.file";
+
+fn is_json(matches: &ArgMatches) -> bool {
+    matches.get_one::<String>("output").is_some_and(|output| output == "json")
+}
 
 /// An argument that nobody expected may be a URL with a password: it is not repeated.
 fn without_urls(mut error: clap::Error) -> clap::Error {
@@ -106,15 +116,7 @@ pub fn command() -> Command {
         Command::new("serve").about("Run the exporter (the default)").args(flags(all)).arg(config_file());
     let groups = Command::new("groups")
         .about("Print the consumer groups once as a table; exit code 1 if a Redis cannot be read")
-        .arg(
-            Arg::new("output")
-                .long("output")
-                .short('o')
-                .value_name("FORMAT")
-                .value_parser(["table", "json"])
-                .default_value("table")
-                .help("Format of the output"),
-        )
+        .arg(output(["table", "json"]))
         .arg(
             Arg::new("watch")
                 .long("watch")
@@ -126,6 +128,11 @@ pub fn command() -> Command {
                 .help("Print again at every interval (2s by default), until interrupted"),
         )
         .args(flags(|setting| setting.path.starts_with("redis[]") || setting.path.starts_with("lag.")))
+        .arg(config_file());
+    let check = Command::new("check")
+        .about("Look at configuration, connections, rights and streams; exit code 1 if something fails")
+        .arg(output(["text", "json"]))
+        .args(flags(all))
         .arg(config_file());
     let demo = Command::new("demo")
         .about("Start a private redis-server with a sample workload and serve on it")
@@ -143,7 +150,18 @@ pub fn command() -> Command {
         .args(flags(all))
         .arg(config_file())
         .args_conflicts_with_subcommands(true)
-        .subcommands([serve, groups, demo])
+        .subcommands([serve, check, groups, demo])
+}
+
+/// The first of the formats is the default.
+fn output(formats: [&'static str; 2]) -> Arg {
+    Arg::new("output")
+        .long("output")
+        .short('o')
+        .value_name("FORMAT")
+        .value_parser(formats)
+        .default_value(formats[0])
+        .help("Format of the output")
 }
 
 fn config_file() -> Arg {

@@ -15,11 +15,12 @@
 //! | [`model`] | plain data and pure rules; no I/O, no clock | nothing |
 //! | [`catalogue`] | the table of metrics and how to read each from the model | `model` |
 //! | [`config`] | flags, variables and file to a sound `Config` | `catalogue`, `model` |
-//! | [`collect`] | all that talks to Redis | `config`, `files`, `model`, `pem` |
+//! | [`collect`] | all that talks to Redis | `config`, `files`, `model`, `pem`, `x509` |
 //! | [`cluster`] | all that talks to the Kubernetes API server | `model`, `pem` |
 //! | [`files`] | files that are read again when they change | nothing |
 //! | [`pem`] | certificates and keys, with errors that quote nothing | nothing |
-//! | [`serve`] | all that answers | `catalogue`, `cluster`, `files`, `model`, `pem` |
+//! | [`x509`] | what a certificate says of itself | `model` |
+//! | [`serve`] | all that answers | `catalogue`, `cluster`, `files`, `model`, `pem`, `x509` |
 //! | [`demo`] | a private Redis with a sample workload | nothing |
 //! | [`cli`], [`run`] | the command line, and the wiring | all |
 //!
@@ -39,3 +40,4 @@ pub mod model;
 pub mod pem;
 pub mod run;
 pub mod serve;
+pub mod x509;

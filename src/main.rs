@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use streamgauge::{
-    cli,
+    cli::{self, Action},
     run::{self, Origin, RunError},
 };
 
@@ -22,7 +22,16 @@ fn main() -> ExitCode {
     let (action, origin) = (invocation.action, Origin::read(invocation.sources));
     let config = match origin.load() {
         Ok(config) => config,
-        Err(error) => return fail(USAGE, &error),
+        // What is wrong with it is just what was asked for.
+        Err(error) => {
+            return match action {
+                Action::Check { json } => match run::problems(&error, json) {
+                    Ok(()) => ExitCode::FAILURE,
+                    Err(error) => fail(1, &error),
+                },
+                _ => fail(USAGE, &error),
+            };
+        }
     };
     // Little work, and never more than the machine has: a node with 64 cores needs no 64 threads.
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
@@ -37,7 +46,7 @@ fn main() -> ExitCode {
             fail(USAGE, &error)
         }
         // What cannot be read stands in the output already.
-        Err(RunError::Unreadable) => ExitCode::FAILURE,
+        Err(RunError::Unreadable | RunError::NotOk) => ExitCode::FAILURE,
         Err(error) => fail(1, &error),
     };
     // Whatever a library left running does not hold the process.

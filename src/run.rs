@@ -25,6 +25,7 @@ use crate::{
     serve::{App, http, kubernetes::Offered, listener, report, table},
 };
 
+mod check;
 mod kubernetes;
 mod log;
 mod reload;
@@ -33,6 +34,8 @@ pub use reload::Origin;
 
 use log::RunningLog;
 use reload::{Followers, Reloader};
+
+pub use check::problems;
 
 /// Longest time to answer what is under way once the end was asked for.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
@@ -56,6 +59,9 @@ pub enum RunError {
     /// `groups` could not read a server or a stream; the output says which and why.
     #[error("not everything could be read")]
     Unreadable,
+    /// `check` found something that fails; the output says what.
+    #[error("something fails")]
+    NotOk,
     /// A file that was named cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
@@ -77,6 +83,7 @@ pub enum RunError {
 pub async fn run(action: Action, config: Config, origin: Origin) -> Result<(), RunError> {
     match action {
         Action::Groups { json, watch } => groups(config, json, watch).await,
+        Action::Check { json } => check::check(config, json).await,
         Action::Serve => {
             let log = RunningLog::start(&config.log);
             let hangups = signal(SignalKind::hangup())?;

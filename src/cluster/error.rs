@@ -146,7 +146,7 @@ fn no_connection(error: &(dyn Error + 'static)) -> String {
 }
 
 /// On one line, and not too long.
-fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: &str) -> String {
     let mut chars = text.trim().chars();
     let mut start: String = chars.by_ref().take(LONGEST_REASON).collect();
     if chars.next().is_some() {

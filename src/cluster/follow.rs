@@ -124,7 +124,7 @@ enum Trouble {
 
 /// Follows for ever; `tell` hears of everything, and when it was so.
 pub async fn follow(client: &Client, what: &Collection, limits: Limits, mut tell: impl FnMut(News, Instant)) {
-    let mut follower = Follower { client, what, limits, version: String::new(), proved: Instant::now() };
+    let mut follower = Follower::new(client, what, limits);
     let mut pause = Duration::ZERO;
     loop {
         let began = Instant::now();
@@ -144,6 +144,24 @@ pub async fn follow(client: &Client, what: &Collection, limits: Limits, mut tell
     }
 }
 
+/// All there is at this moment.
+///
+/// # Errors
+/// It cannot be listed, and why.
+pub async fn once(client: &Client, what: &Collection, limits: Limits) -> Result<Vec<Item>, String> {
+    let mut all = Vec::new();
+    let tell = &mut |news, _| {
+        if let News::Listed(items) = news {
+            all = items;
+        }
+    };
+    match Follower::new(client, what, limits).list(tell).await {
+        Ok(()) => Ok(all),
+        Err(Trouble::Stale) => Err("the list changed while it was read: try again".to_owned()),
+        Err(Trouble::Lost(reason) | Trouble::Failed(reason)) => Err(reason),
+    }
+}
+
 struct Follower<'a> {
     client: &'a Client,
     what: &'a Collection,
@@ -154,7 +172,10 @@ struct Follower<'a> {
     proved: Instant,
 }
 
-impl Follower<'_> {
+impl<'a> Follower<'a> {
+    fn new(client: &'a Client, what: &'a Collection, limits: Limits) -> Self {
+        Follower { client, what, limits, version: String::new(), proved: Instant::now() }
+    }
     /// Lists where no version is known, and watches until that ends.
     async fn round(&mut self, tell: &mut impl FnMut(News, Instant)) -> Result<(), Trouble> {
         if self.version.is_empty() {

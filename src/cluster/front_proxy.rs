@@ -116,12 +116,7 @@ fn is_header(name: &str) -> bool {
 
 /// Follows the ConfigMap for ever, and publishes what it says.
 pub async fn follow(client: &Client, limits: Limits, publish: &watch::Sender<Option<Arc<FrontProxy>>>) {
-    let what = Collection {
-        path: format!("/api/v1/namespaces/{NAMESPACE}/configmaps"),
-        only: Some(NAME),
-        metadata_only: false,
-        grant: "bind the Role extension-apiserver-authentication-reader of kube-system",
-    };
+    let what = config_map();
     let mut journal = Journal::default();
     follow::follow(client, &what, limits, |news, _| {
         let item = match news {
@@ -146,6 +141,24 @@ pub async fn follow(client: &Client, limits: Limits, publish: &watch::Sender<Opt
         journal.read(read.map(|_| ()));
     })
     .await;
+}
+
+/// What the ConfigMap says at this moment.
+///
+/// # Errors
+/// It cannot be read, or is wrong.
+pub async fn once(client: &Client, limits: Limits) -> Result<FrontProxy, String> {
+    let items = follow::once(client, &config_map(), limits).await?;
+    read(items.into_iter().find(|item| item.metadata.name == NAME))
+}
+
+fn config_map() -> Collection {
+    Collection {
+        path: format!("/api/v1/namespaces/{NAMESPACE}/configmaps"),
+        only: Some(NAME),
+        metadata_only: false,
+        grant: "bind the Role extension-apiserver-authentication-reader of kube-system",
+    }
 }
 
 fn read(item: Option<Item>) -> Result<FrontProxy, String> {

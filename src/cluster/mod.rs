@@ -4,6 +4,8 @@
 //! the API server vouches for. `follow` is the list and watch under two of them, `connect` the way in.
 //! No other layer imports the kube crate.
 //!
+//! `look` asks once, for `streamgauge check`: that may ask for more, and does without.
+//!
 //! What it may do, and no more: `list` and `watch` pods in the namespaces that are asked about, `get` the objects that
 //! are asked for, and read one ConfigMap, which the Role `extension-apiserver-authentication-reader` in `kube-system`
 //! allows. Of pods and objects it reads the metadata only.
@@ -12,6 +14,7 @@ mod connect;
 mod error;
 mod follow;
 mod front_proxy;
+mod look;
 mod memory;
 mod objects;
 mod path;
@@ -33,6 +36,7 @@ use self::{objects::Objects, pods::Pods};
 pub use self::{
     error::{ClusterError, Unavailable},
     front_proxy::{FrontProxy, FrontProxyError},
+    look::{ApiService, Looked},
     objects::Object,
 };
 

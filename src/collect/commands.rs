@@ -199,23 +199,41 @@ impl Command {
         }
     }
 
-    /// What to grant after a refusal. Its text differs between versions, but not in how it ends where it is about
-    /// the command or the keys; where it ends otherwise, both are named.
+    /// What to grant after a refusal; where it is not told what lacks, command and key are named.
     pub(super) fn grant(&self, text: &str, key: Option<&Name>) -> String {
-        const OF_COMMAND: [&str; 2] = ["command", "subcommand"];
-        const OF_KEY: [&str; 2] = ["key", "keys used as arguments"];
-        let ends_as = |ends: [&str; 2]| ends.iter().any(|end| text.ends_with(end));
         let rule = self.rule();
-        let Some(key) = key.filter(|_| !ends_as(OF_COMMAND)) else {
+        let lack = Lack::told_by(text);
+        let Some(key) = key.filter(|_| lack != Some(Lack::Command)) else {
             return format!("grant {rule} ({DOCUMENT})");
         };
         let pattern = pattern(key);
         let keys = format!("{} (before Redis 7.0: {})", V7_2.key_rule(&pattern), V6.key_rule(&pattern));
-        if ends_as(OF_KEY) {
-            format!("grant {keys} ({DOCUMENT})")
-        } else {
-            format!("grant {rule} and {keys} ({DOCUMENT})")
+        match lack {
+            Some(Lack::Key) => format!("grant {keys} ({DOCUMENT})"),
+            _ => format!("grant {rule} and {keys} ({DOCUMENT})"),
         }
+    }
+}
+
+/// What a refusal is about. The command is looked at first: where the key lacks, the command does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// The command, or its subcommand.
+    Command,
+    /// The right to read the key.
+    Key,
+}
+
+impl Lack {
+    /// By the text of the refusal, which differs between versions, but not in how it ends; `None` where it ends otherwise.
+    pub(super) fn told_by(text: &str) -> Option<Lack> {
+        const ENDS: [(&str, Lack); 4] = [
+            ("command", Lack::Command),
+            ("subcommand", Lack::Command),
+            ("key", Lack::Key),
+            ("keys used as arguments", Lack::Key),
+        ];
+        ENDS.into_iter().find(|(end, _)| text.ends_with(end)).map(|(_, lack)| lack)
     }
 }
 

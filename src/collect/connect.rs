@@ -14,7 +14,7 @@ use super::{
     commands::{self, Command},
     credentials::Credentials,
     decode,
-    dial::dial,
+    dial::{self, Stream},
     error, tls,
     trust::{self, Role, ServerInfo},
 };
@@ -106,7 +106,22 @@ impl Link {
         address: &Address,
         credentials: Credentials,
     ) -> Result<Link, Fault> {
-        let stream = dial(address, server.tls.as_ref(), &credentials).await?;
+        let stream = dial::dial(address, server.tls.as_ref(), &credentials).await?;
+        Link::login(server, protocol, address, credentials, stream).await
+    }
+
+    /// Authenticates on a stream of bytes that was opened with these credentials. Without any, nothing is sent: whether
+    /// that is enough, the first request shows.
+    ///
+    /// # Errors
+    /// Wrong credentials, or no Redis at the other end.
+    pub(super) async fn login(
+        server: &RedisServer,
+        protocol: Protocol,
+        address: &Address,
+        credentials: Credentials,
+        stream: Box<dyn Stream>,
+    ) -> Result<Link, Fault> {
         let timeouts = AsyncConnectionConfig::new().set_response_timeout(Some(server.timeout));
         let settings = settings(protocol, &credentials);
         let opened = MultiplexedConnection::new_with_config(&settings, stream, timeouts).await;
@@ -138,18 +153,24 @@ impl Link {
     }
 
     /// Which server this is at this moment, and its clock. A server that does not say who it is can still be measured,
-    /// but where it must have a role.
+    /// unless it must have a role.
+    ///
+    /// # Errors
+    /// No reply. Its clock may be refused.
+    pub async fn identify(&mut self) -> Result<(ServerInfo, Result<UnixMicros, Fault>), Fault> {
+        let replies = self.introduction().await?;
+        let info = trust::server_info(&replies[0], &replies[1]);
+        Ok((info, ask::answer(&replies[2], &commands::TIME, None, decode::time)))
+    }
+
+    /// The same of a process that is to be measured as a certain one.
     ///
     /// # Errors
     /// No reply, an error reply to TIME, or another role.
-    pub async fn identify(&mut self, peer: &Peer) -> Result<(ServerInfo, UnixMicros), Fault> {
-        let mut pipeline = redis::pipe();
-        commands::INFO.push(&mut pipeline).arg("server");
-        commands::INFO.push(&mut pipeline).arg("replication");
-        commands::TIME.push(&mut pipeline);
-        let replies = self.request(&pipeline, 3).await?;
+    pub async fn identify_as(&mut self, peer: &Peer) -> Result<(ServerInfo, UnixMicros), Fault> {
+        let replies = self.introduction().await?;
         let info = trust::server_info(&replies[0], &replies[1]);
-        if info.is_sentinel {
+        if info.is_sentinel() {
             return Err(Fault::new(FaultKind::Connect, IS_SENTINEL).during(&peer.address));
         }
         match (peer.role, info.role) {
@@ -164,6 +185,14 @@ impl Link {
             _ => {}
         }
         Ok((info, ask::answer(&replies[2], &commands::TIME, None, decode::time)?))
+    }
+
+    async fn introduction(&mut self) -> Result<Vec<Value>, Fault> {
+        let mut pipeline = redis::pipe();
+        commands::INFO.push(&mut pipeline).arg("server");
+        commands::INFO.push(&mut pipeline).arg("replication");
+        commands::TIME.push(&mut pipeline);
+        self.request(&pipeline, 3).await
     }
 
     /// Sends a pipeline of one command and decodes its reply.
@@ -216,6 +245,11 @@ impl Link {
         Ok(answers)
     }
 
+    /// Sends a pipeline of so many commands; their replies, in which there may be errors that do not concern the whole
+    /// server.
+    ///
+    /// # Errors
+    /// No reply, or an error that concerns the whole server.
     pub(super) async fn request(&mut self, pipeline: &Pipeline, count: usize) -> Result<Vec<Value>, Fault> {
         self.commands += count as u64;
         let replies = self
@@ -264,13 +298,13 @@ fn settings(protocol: Protocol, credentials: &Credentials) -> RedisConnectionInf
 }
 
 /// A port without TLS waits for the rest of what it takes for a command.
-fn no_answer(server: &RedisServer) -> Fault {
-    let mend = match server.tls {
-        Some(_) => ": does it hang, or is this not its TLS port?",
-        None => "",
-    };
+pub(super) fn no_answer(server: &RedisServer) -> Fault {
     let timeout = humantime::format_duration(server.timeout);
-    Fault::new(FaultKind::Timeout, format!("no answer within {timeout}{mend}"))
+    let fault = Fault::new(FaultKind::Timeout, format!("no answer within {timeout}"));
+    match server.tls {
+        Some(_) => fault.advising("does it hang, or is this not its TLS port?"),
+        None => fault,
+    }
 }
 
 /// The crate sends AUTH, which no rule forbids, or HELLO.
@@ -294,18 +328,17 @@ pub(super) fn opening_fault(fault: Fault, server: &RedisServer, address: &Addres
         }
         _ => None,
     };
-    let message = match mend {
-        Some(mend) => format!("{}: {mend}", fault.message),
-        None => fault.message.clone(),
-    };
-    Fault { message, ..of_connecting(fault) }
+    let fault = of_connecting(fault);
+    match mend {
+        Some(mend) => fault.advising(mend),
+        None => fault,
+    }
 }
 
 /// What is not about credentials, rights or time is about the connection.
-fn of_connecting(fault: Fault) -> Fault {
-    let kind = match fault.kind {
-        FaultKind::Disconnected | FaultKind::Server | FaultKind::Unexpected => FaultKind::Connect,
-        kind => kind,
-    };
-    Fault { kind, ..fault }
+fn of_connecting(mut fault: Fault) -> Fault {
+    if matches!(fault.kind, FaultKind::Disconnected | FaultKind::Server | FaultKind::Unexpected) {
+        fault.kind = FaultKind::Connect;
+    }
+    fault
 }

@@ -1,6 +1,6 @@
 //! The way to a server: a stream of bytes over TCP, TLS or a Unix socket.
 
-use std::io;
+use std::{io, net::SocketAddr, path::Path};
 
 use futures_util::future::select_ok;
 use tokio::{
@@ -28,25 +28,49 @@ pub async fn dial(
     tls: Option<&Tls>,
     credentials: &Credentials,
 ) -> Result<Box<dyn Stream>, Fault> {
-    let refused = |error: io::Error| Fault::new(FaultKind::Connect, error.to_string());
-    Ok(match (address, tls) {
-        (Address::Unix(path), _) => Box::new(UnixStream::connect(path).await.map_err(refused)?),
-        (Address::Tcp(place), None) => Box::new(tcp(place).await.map_err(refused)?),
-        (Address::Tcp(place), Some(tls)) => {
-            let stream = tcp(place).await.map_err(refused)?;
-            Box::new(tls::speak(stream, &place.host, tls, credentials).await?)
-        }
+    let place = match address {
+        Address::Unix(path) => return Ok(Box::new(socket(path).await?)),
+        Address::Tcp(place) => place,
+    };
+    let stream = tcp(&resolve(place).await?).await?;
+    Ok(match tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls::speak(stream, &place.host, tls, credentials).await?),
     })
 }
 
-/// All addresses of a name are tried at once: one that does not answer costs no time.
-async fn tcp(place: &HostPort) -> io::Result<TcpStream> {
-    let addresses = lookup_host((place.host.as_str(), place.port)).await?;
-    let attempts: Vec<_> = addresses.map(|address| Box::pin(TcpStream::connect(address))).collect();
-    if attempts.is_empty() {
-        return Err(io::Error::other("the name has no address"));
+/// The addresses of a host, at least one.
+///
+/// # Errors
+/// It has none, or that cannot be found out.
+pub async fn resolve(place: &HostPort) -> Result<Vec<SocketAddr>, Fault> {
+    let found = lookup_host((place.host.as_str(), place.port)).await.map_err(refused)?;
+    let addresses: Vec<_> = found.collect();
+    if addresses.is_empty() {
+        return Err(Fault::new(FaultKind::Connect, "the name has no address"));
     }
-    let (stream, _) = select_ok(attempts).await?;
-    stream.set_nodelay(true)?;
+    Ok(addresses)
+}
+
+/// A connection to one of the addresses of a host. All are tried at once: one that does not answer costs no time.
+///
+/// # Errors
+/// None can be connected to.
+pub async fn tcp(addresses: &[SocketAddr]) -> Result<TcpStream, Fault> {
+    let attempts = addresses.iter().map(|address| Box::pin(TcpStream::connect(*address)));
+    let (stream, _) = select_ok(attempts).await.map_err(refused)?;
+    stream.set_nodelay(true).map_err(refused)?;
     Ok(stream)
+}
+
+/// A connection to a socket on this machine.
+///
+/// # Errors
+/// Nobody listens there, or we may not.
+pub async fn socket(path: &Path) -> Result<UnixStream, Fault> {
+    UnixStream::connect(path).await.map_err(refused)
+}
+
+fn refused(error: io::Error) -> Fault {
+    Fault::new(FaultKind::Connect, error.to_string())
 }

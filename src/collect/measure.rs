@@ -48,7 +48,7 @@ pub async fn measure(
     peer: &Peer,
     names: &[&Name],
 ) -> Result<Answer, Fault> {
-    let (info, redis_time) = link.identify(peer).await?;
+    let (info, redis_time) = link.identify_as(peer).await?;
     if info.is_stale_replica {
         let message = "the replica has lost its primary: its data may be old";
         return Err(Fault::new(FaultKind::MasterDown, message));

@@ -1,15 +1,17 @@
 //! Everything that talks to Redis: from a configured server to a poll in the snapshot.
 //!
 //! The [`fleet`] has a [`poller`] for each server with its [`assignment`]: one loop. Each round [`locate`]s the processes of
-//! the server (as configured, or as [`sentinel`]s know) and polls each of its databases: a [`keyspace`] of one [`node`] or of several. A node [`connect`]s when needed
-//! ([`dial`]s, over [`tls`] or not, with the [`credentials`] of that moment, which get their [`renewal`]), [`discover`]s
-//! streams, and [`measure`]s them: questions ([`ask`]) go out in pipelines of the [`commands`] that a user needs, replies
-//! are [`decode`]d into the model, and [`lags`] keeps what earlier polls proved, as far as the process can be [`trust`]ed.
-//! [`journal`] logs what changes.
+//! the server (as configured, or as [`sentinel`]s know) and polls each of its databases: a [`keyspace`] of one [`node`] or
+//! of several. A node [`connect`]s when needed ([`dial`]s, over [`tls`] or not, with the [`credentials`] of that moment,
+//! which get their [`renewal`]), [`discover`]s streams, and [`measure`]s them: questions ([`ask`]) go out in pipelines of
+//! the [`commands`] that a user needs, replies are [`decode`]d into the model, and [`lags`] keeps what earlier polls proved,
+//! as far as the process can be [`trust`]ed. [`journal`] logs what changes. [`check`] takes the same way once, and tells of
+//! each step.
 //! No other layer imports the redis crate, but the demo, which writes.
 
 pub mod ask;
 pub mod assignment;
+pub mod check;
 pub mod commands;
 pub mod connect;
 pub mod credentials;

@@ -40,7 +40,11 @@ pub async fn speak(
             Some(reason) => mend(reason, tls),
             None => Some(ENDED.to_owned()),
         };
-        fault(mend.map_or_else(|| error.to_string(), |mend| format!("{error}: {mend}")))
+        let fault = fault(error.to_string());
+        match mend {
+            Some(mend) => fault.advising(mend),
+            None => fault,
+        }
     })
 }
 

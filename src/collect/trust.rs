@@ -7,7 +7,10 @@ use std::fmt;
 use redis::Value;
 
 use super::decode;
-use crate::model::lag::tracker::{CounterTrust, Trust};
+use crate::model::{
+    lag::tracker::{CounterTrust, Trust},
+    name::Name,
+};
 
 /// Longest silence of a primary, in seconds: it pings its replicas every ten. Redis itself calls the link down after sixty.
 const MAX_SILENCE_SECONDS: u64 = 20;
@@ -45,14 +48,32 @@ pub struct ServerInfo {
     pub identity: Option<Identity>,
     /// Version that it states; `unknown` where the user may not ask.
     pub version: String,
+    /// Whether it is a Valkey.
+    pub is_valkey: bool,
+    /// `standalone`, `cluster` or `sentinel`; `None` where the user may not ask.
+    pub mode: Option<String>,
+    /// Where a replica's primary is.
+    pub primary: Option<String>,
     /// How far to trust its counters.
     pub trust: Trust,
     /// What it says it is; `None` where the user may not ask.
     pub role: Option<Role>,
-    /// Whether it is no server at all, but a Sentinel.
-    pub is_sentinel: bool,
     /// Whether it is a replica that has lost its primary: its data may be of any age.
     pub is_stale_replica: bool,
+}
+
+impl ServerInfo {
+    /// Whether it is no server at all, but a Sentinel.
+    #[must_use]
+    pub fn is_sentinel(&self) -> bool {
+        self.mode.as_deref() == Some("sentinel")
+    }
+
+    /// Whether it says that it is a replica.
+    #[must_use]
+    pub fn is_replica(&self) -> bool {
+        self.role == Some(Role::Replica)
+    }
 }
 
 /// Reads the replies to `INFO server` and `INFO replication`; either may be an error.
@@ -90,10 +111,47 @@ pub fn server_info(server: &Value, replication: &Value) -> ServerInfo {
             hidden_deletions: numbers >= newest_measured || version.is_none(),
         },
         role,
-        is_sentinel: of_server("redis_mode").is_some_and(|mode| mode == "sentinel"),
+        is_valkey: valkey.is_some(),
+        // The second is Valkey's.
+        mode: of_server("redis_mode").or_else(|| of_server("server_mode")),
+        primary: of_replication("master_host").zip(of_replication("master_port")).map(|(host, port)| {
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            Name::from(format!("{host}:{port}").as_str()).to_string()
+        }),
         is_stale_replica: is_replica && (link_is_down || is_silent),
         identity,
         version: version.unwrap_or_else(|| "unknown".to_owned()),
+    }
+}
+
+impl ServerInfo {
+    /// What the lags of its groups can be, in words: see `docs/lag.md`.
+    #[must_use]
+    pub fn promise(&self) -> &'static str {
+        let sees_deletions = numbers(&self.version)[0] >= 7;
+        match self.trust {
+            Trust { memory: false, .. } => {
+                "lags are exact at the ends of a stream and wherever the budget reaches; nothing is remembered, since INFO is refused"
+            }
+            _ if !sees_deletions => {
+                "lags are exact at the ends of a stream and wherever the budget reaches: this version does not tell what was deleted"
+            }
+            Trust { counter: CounterTrust::Never, .. } => {
+                "lags are exact wherever they are proved or can be counted within the budget: a replica's own counters are not used"
+            }
+            Trust { hidden_deletions: true, .. } => {
+                "lags are exact wherever they are proved or can be counted within the budget: this version was not measured, and is \
+                 trusted the least"
+            }
+            Trust { counter: CounterTrust::NothingDeleted, .. } => {
+                "lags are exact wherever they are proved or can be counted within the budget; Redis's own number is used where nothing \
+                 was deleted"
+            }
+            Trust { counter: CounterTrust::Always, .. } => {
+                "lags are exact wherever they are proved or can be counted within the budget; Redis's own number is used where it \
+                 exists"
+            }
+        }
     }
 }
 

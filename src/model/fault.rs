@@ -65,15 +65,17 @@ kinds! {
 pub struct Fault {
     /// The kind, for counters and decisions.
     pub kind: FaultKind,
-    /// What happened, in words: the command and the server's own message.
+    /// What happened, in words: the command and the server's own message; and how to mend it, where that is known.
     pub message: String,
+    /// The part of the message that says how to mend it: its end.
+    advice: Option<String>,
 }
 
 impl Fault {
     /// A fault of a kind, with its message.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         // Redis quotes names in some of its errors: they are shown as names are.
-        Fault { kind, message: Name::from(message.into().as_str()).to_string() }
+        Fault { kind, message: Name::from(message.into().as_str()).to_string(), advice: None }
     }
 
     /// The same fault with what was being done in front.
@@ -85,9 +87,19 @@ impl Fault {
 
     /// The same fault with how to mend it behind.
     #[must_use]
-    pub fn advising(mut self, advice: impl fmt::Display) -> Self {
+    pub fn advising(mut self, advice: impl Into<String>) -> Self {
+        let advice = advice.into();
         self.message = format!("{}: {advice}", self.message);
+        self.advice = Some(advice);
         self
+    }
+
+    /// What happened, and how to mend it, apart.
+    #[must_use]
+    pub fn parts(&self) -> (&str, Option<&str>) {
+        let advice = self.advice.as_deref();
+        let reason = advice.and_then(|advice| self.message.strip_suffix(advice)?.strip_suffix(": "));
+        (reason.unwrap_or(&self.message), advice)
     }
 }
 
@@ -98,3 +110,17 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happened_and_its_mend_can_be_told_apart() {
+        let fault =
+            Fault::new(FaultKind::Auth, "WRONGPASS no").advising("check the password").during("connecting");
+        assert_eq!(fault.message, "connecting: WRONGPASS no: check the password");
+        assert_eq!(fault.parts(), ("connecting: WRONGPASS no", Some("check the password")));
+        assert_eq!(Fault::new(FaultKind::Timeout, "no answer").parts(), ("no answer", None));
+    }
+}

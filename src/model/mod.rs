@@ -4,6 +4,7 @@
 //! `collect` builds these values, `catalogue` reads them, `serve` shows them.
 
 pub mod fault;
+pub mod finding;
 pub mod lag;
 pub mod name;
 pub mod offer;

@@ -1,6 +1,6 @@
 //! Wiring of the Kubernetes adapter: its port, its certificate, whom it believes, and what it asks the API server.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -91,26 +91,36 @@ fn trust_of_file(
     followers: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<Trusted, RunError> {
-    let RequestHeader { client_ca_file: path, allowed_names } = header;
-    let trust = move |path: &Path, contents: &[Vec<u8>]| {
-        let wrong =
-            |error: &dyn std::fmt::Display| FileError::Content(format!("{}: {error}", path.display()));
-        let pem = contents.first().map(|content| String::from_utf8_lossy(content).into_owned());
-        let mut proxy = FrontProxy::new(pem.unwrap_or_default()).map_err(|error| wrong(&error))?;
-        proxy.allowed_names.clone_from(&allowed_names);
-        trust(&proxy).map_err(|error| wrong(&error))
+    let trust = |header: &RequestHeader, contents: &[Vec<u8>]| {
+        trust(&proxy(header, contents)?).map_err(|error| wrong(header, &error))
     };
-    let contents = files::read(&[&path])?;
-    let (publish, trusted) = watch::channel(Some(trust(&path, &contents)?));
+    let contents = files::read(&[&header.client_ca_file])?;
+    let (publish, trusted) = watch::channel(Some(trust(&header, &contents)?));
     let cancel = cancel.clone();
     followers.spawn(async move {
         let apply = |contents: &[Vec<u8>]| {
-            publish.send_replace(Some(trust(&path, contents)?));
+            publish.send_replace(Some(trust(&header, contents)?));
             Ok(())
         };
-        files::follow(&[&path], contents, cancel, apply).await;
+        files::follow(&[&header.client_ca_file], contents, cancel, apply).await;
     });
     Ok(trusted)
+}
+
+/// The front proxy of a file, as it is now.
+pub(super) fn proxy_of_file(header: &RequestHeader) -> Result<FrontProxy, FileError> {
+    proxy(header, &files::read(&[&header.client_ca_file])?)
+}
+
+fn proxy(header: &RequestHeader, contents: &[Vec<u8>]) -> Result<FrontProxy, FileError> {
+    let pem = contents.first().map(|content| String::from_utf8_lossy(content).into_owned());
+    let mut proxy = FrontProxy::new(pem.unwrap_or_default()).map_err(|error| wrong(header, &error))?;
+    proxy.allowed_names.clone_from(&header.allowed_names);
+    Ok(proxy)
+}
+
+fn wrong(header: &RequestHeader, error: &dyn std::fmt::Display) -> FileError {
+    FileError::Content(format!("{}: {error}", header.client_ca_file.display()))
 }
 
 /// Believes what the API server publishes about its front proxy, followed.
@@ -134,7 +144,8 @@ fn trust_of_cluster(cluster: Cluster, followers: &TaskTracker, cancel: &Cancella
     trusted
 }
 
-fn trust(proxy: &FrontProxy) -> Result<Arc<Trust>, String> {
+/// How to believe it.
+pub(super) fn trust(proxy: &FrontProxy) -> Result<Arc<Trust>, String> {
     let FrontProxy { client_ca, allowed_names, username_headers, group_headers } = proxy;
     Trust::new(client_ca, allowed_names.clone(), username_headers, group_headers).map(Arc::new)
 }

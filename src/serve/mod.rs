@@ -1,4 +1,4 @@
-//! Everything that answers: /metrics, the page, its JSON, health, and the table on the terminal.
+//! Everything that answers: /metrics, the page, its JSON, health, and the tables on the terminal.
 //!
 //! Each answer is made from the snapshot of that moment; nothing here talks to Redis or imports `collect`.
 
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use self::{lifecycle::ReloadRequest, requests::Requests};
 use crate::{catalogue::exporter::Loads, model::snapshot::Snapshot};
 
+pub mod findings;
 pub mod http;
 pub mod kubernetes;
 pub mod lifecycle;

@@ -7,10 +7,13 @@ use std::{
 
 use rcgen::generate_simple_self_signed;
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
-    client::danger::HandshakeSignatureValid,
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerifier as _},
+    },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
     server::{
         ClientHello, ResolvesServerCert,
         danger::{ClientCertVerified, ClientCertVerifier},
@@ -81,6 +84,33 @@ fn certified(paths: [&Path; 2], contents: &[Vec<u8>]) -> Result<Arc<CertifiedKey
             "the certificate {certificate_file} cannot be used with the key {key_file}: {error}"
         ))
     })
+}
+
+impl Certificate {
+    /// The certificate and its chain, as they are shown.
+    #[must_use]
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).cert.clone()
+    }
+}
+
+/// Whether a client that believes these CAs (PEM) would believe a server of this name which shows this chain.
+///
+/// # Errors
+/// Why not.
+pub fn verify(chain: &[CertificateDer<'_>], ca: &[u8], name: &str) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in pem::certificates(ca)? {
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    let (own, others) = chain.split_first().ok_or("there is no certificate")?;
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(name).map_err(|error| error.to_string())?;
+    let verified = verifier.verify_server_cert(own, others, &name, &[], UnixTime::now());
+    verified.map(|_| ()).map_err(|error| error.to_string())
 }
 
 impl ResolvesServerCert for Certificate {

@@ -5,7 +5,7 @@ use std::path::Path;
 use streamgauge::config::settings::{self, Kind};
 
 mod acl;
-mod documents;
+pub mod documents;
 pub mod schema;
 
 /// An example with a file that exists in place of each that the table shows.

@@ -2,6 +2,7 @@
 
 mod acl;
 mod browser;
+mod check;
 mod cluster;
 mod collect;
 mod demo;

@@ -22,14 +22,9 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use tokio::sync::watch;
-use x509_cert::{
-    Certificate,
-    der::{Decode as _, oid::db::rfc4519},
-    ext::pkix::name::DirectoryString,
-};
 
 use super::status::Status;
-use crate::{pem, serve::listener::Peer};
+use crate::{pem, serve::listener::Peer, x509};
 
 /// Whom to believe.
 #[derive(Debug)]
@@ -97,7 +92,7 @@ impl Trust {
             .verify_client_cert(own, others, now)
             .map_err(|error| Stranger::NotSigned(error.to_string()))?;
         if !self.allowed_names.is_empty() {
-            let name = common_name(own).unwrap_or_default();
+            let name = x509::common_name(own).unwrap_or_default();
             if !self.allowed_names.contains(&name) {
                 return Err(Stranger::NotAllowed(name));
             }
@@ -105,14 +100,6 @@ impl Trust {
         let mut values = self.user_headers.iter().filter_map(|name| headers.get(name));
         values.find(|value| !value.is_empty()).map(|value| value.as_bytes()).ok_or(Stranger::NoUser)
     }
-}
-
-fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
-    let certificate = Certificate::from_der(certificate).ok()?;
-    // Of several, the last one counts, as for the API server's own front proxy.
-    let names = certificate.tbs_certificate().subject().iter();
-    let last = names.filter(|attribute| attribute.oid == rfc4519::COMMON_NAME).last()?;
-    Some(DirectoryString::try_from(&last.value).ok()?.value().into_owned())
 }
 
 /// Shortest time between two warnings of refused certificates: a stranger must not fill the log.

@@ -13,8 +13,14 @@ use axum::{
 use super::{Adapter, Shared, answers, aside, bad_path, selector, status::Status};
 use crate::{
     catalogue,
-    model::{offer::Target, selector::Selector},
-    serve::scaling::{self, Question},
+    model::{
+        name::Name,
+        offer::{NamedMetric, Namespaces, Offer, Target},
+        pattern::Pattern,
+        selector::Selector,
+        snapshot::Snapshot,
+    },
+    serve::scaling::{self, Item, Question, Refusal},
 };
 
 /// Its `api` label.
@@ -51,25 +57,64 @@ fn answer(
     if named.is_some_and(|named| !named.namespaces.contain(namespace)) {
         return Err(missing());
     }
+    let snapshot = adapter.app.snapshot();
+    let items =
+        items(&snapshot, &adapter.offered.offer, named, name, selector, namespace).ok_or_else(missing)??;
+    adapter.observe(API, items.iter().map(|item| &item.value));
+    Ok(answers::external(name, &items))
+}
+
+/// What a namespace is told of a metric; `None` where autoscalers may not read it.
+fn items(
+    snapshot: &Snapshot,
+    offer: &Offer,
+    named: Option<&NamedMetric>,
+    name: &str,
+    selector: &Selector,
+    namespace: &str,
+) -> Option<Result<Vec<Item>, Refusal>> {
     let any = Target::default();
     let (metric, target, policy) = match named {
         Some(named) => (&*named.metric, &named.target, Some(named.policy)),
         None => (name, &any, None),
     };
-    let metric = catalogue::for_autoscalers(metric).ok_or_else(missing)?;
-    let snapshot = adapter.app.snapshot();
-    let question = Question {
-        snapshot: &snapshot,
-        now: Instant::now(),
-        metric,
-        name,
-        targets: &[target],
-        selector,
-        policy,
-        offer: &adapter.offered.offer,
-        namespace,
-    };
-    let items = scaling::items(&question)?;
-    adapter.observe(API, items.iter().map(|item| &item.value));
-    Ok(answers::external(name, &items))
+    let metric = catalogue::for_autoscalers(metric)?;
+    let now = Instant::now();
+    let targets = &[target];
+    let question = Question { snapshot, now, metric, name, targets, selector, policy, offer, namespace };
+    Some(scaling::items(&question))
+}
+
+/// What a metric with a name of its own says now, and to which namespace: of those that the configuration names, the first
+/// that gets a number. `None` where it names none that may read the metric.
+#[must_use]
+pub fn value(
+    named: &NamedMetric,
+    offer: &Offer,
+    snapshot: &Snapshot,
+) -> Option<(String, Result<Vec<Item>, Refusal>)> {
+    let rules = offer.streams.iter().map(|rule| &rule.namespaces);
+    let patterns = [&named.namespaces].into_iter().chain(rules).flat_map(|namespaces| match namespaces {
+        Namespaces::All => &[],
+        Namespaces::Only(patterns) => &patterns[..],
+    });
+    let named_there = patterns.filter_map(|pattern| match pattern {
+        Pattern::Exact(name) => Some(name.text().to_owned()),
+        // Any that fits is as good.
+        Pattern::Glob(glob) => {
+            let name: String = glob.text().chars().filter(|c| !"*?[]^\\".contains(*c)).collect();
+            glob.matches(&Name::from(&*name)).then_some(name)
+        }
+    });
+    let namespaces = named_there.chain(["default".to_owned()]);
+    let namespaces =
+        namespaces.filter(|namespace| !namespace.is_empty() && named.namespaces.contain(namespace));
+    let mut asked: Vec<_> = namespaces
+        .filter_map(|namespace| {
+            let said = items(snapshot, offer, Some(named), &named.name, &Selector::default(), &namespace)?;
+            Some((namespace, said))
+        })
+        .collect();
+    let best = asked.iter().position(|(_, said)| said.is_ok()).unwrap_or(0);
+    (best < asked.len()).then(|| asked.swap_remove(best))
 }

@@ -2,7 +2,10 @@
 
 use streamgauge::collect::commands::{COMMANDS, Command, Feature, Servers, rules, sentinel_rules};
 
-use crate::support::{exporter::Streamgauge, redis::RedisServer};
+use crate::{
+    check::Checked,
+    support::{exporter::Streamgauge, redis::RedisServer},
+};
 
 mod refused;
 mod sentinel;
@@ -70,7 +73,7 @@ pub const SETS: &[Set] = &[
 ];
 
 /// All that can be configured at once.
-const EVERYTHING: Set = Set {
+pub const EVERYTHING: Set = Set {
     title: "everything",
     keys: &["orders", "events:*"],
     path: "/1?protocol=resp3",
@@ -86,7 +89,7 @@ fn commands() -> impl Iterator<Item = &'static Command> {
 
 /// The user of the documentation.
 pub const USER: &str = "streamgauge";
-const PASSWORD: &str = "a-long-password";
+pub const PASSWORD: &str = "a-long-password";
 
 impl Set {
     /// Everything that the user of the documentation may do, a word for each.
@@ -100,22 +103,32 @@ impl Set {
         set_user(USER, &self.rights(servers))
     }
 
-    fn database(&self) -> u32 {
+    pub fn database(&self) -> u32 {
         u32::from(self.features.contains(&Database))
     }
 
     /// An exporter that logs in as a user.
     #[track_caller]
     fn gauge(&self, redis: &RedisServer, user: &str) -> Streamgauge {
-        let password = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(password.path(), PASSWORD).unwrap();
-        let file = password.path().to_str().unwrap();
-        let login = ["--redis.username", user, "--redis.password-file", file];
-        Streamgauge::of(&format!("{}{}", redis.url(), self.path), &[self.flags, &login].concat())
+        self.logged_in(redis, user, Streamgauge::of)
+    }
+
+    /// What `check` says as a user.
+    #[track_caller]
+    pub fn check(&self, redis: &RedisServer, user: &str) -> Checked {
+        self.logged_in(redis, user, Checked::of)
+    }
+
+    #[track_caller]
+    fn logged_in<T>(&self, redis: &RedisServer, user: &str, run: impl FnOnce(&str, &[&str]) -> T) -> T {
+        // It is read anew at every poll.
+        let file = redis.file("password", PASSWORD);
+        let login = ["--redis.username", user, "--redis.password-file", &file];
+        run(&format!("{}{}", redis.url(), self.path), &[self.flags, &login].concat())
     }
 }
 
-fn set_user(name: &str, rights: &[String]) -> String {
+pub fn set_user(name: &str, rights: &[String]) -> String {
     format!("ACL SETUSER {name} reset on >{PASSWORD} {}", rights.join(" "))
 }
 
@@ -125,7 +138,7 @@ pub fn set_sentinel_user(reads_replica: bool) -> String {
 }
 
 /// Which rules the server knows.
-fn servers_of(redis: &RedisServer) -> Servers {
+pub fn servers_of(redis: &RedisServer) -> Servers {
     match redis.version() {
         (..=6, _) => Servers::V6,
         (7, ..=1) => Servers::V7_0,
@@ -134,7 +147,7 @@ fn servers_of(redis: &RedisServer) -> Servers {
 }
 
 /// Streams that have all that is ever asked for: groups within the stream, pending entries, consumers.
-fn fill(redis: &RedisServer, database: u32) {
+pub fn fill(redis: &RedisServer, database: u32) {
     for stream in ["orders", "events:eu"] {
         let adds = (1..=9).map(|ms| format!("XADD {stream} {ms}-0 f v"));
         let groups = [
@@ -150,7 +163,7 @@ fn fill(redis: &RedisServer, database: u32) {
 }
 
 /// What ACL LOG has of a user: the commands and keys that were refused.
-fn refusals(redis: &RedisServer, user: &str) -> Vec<String> {
+pub fn refusals(redis: &RedisServer, user: &str) -> Vec<String> {
     let log: Vec<std::collections::BTreeMap<String, redis::Value>> = redis.ask(&["ACL", "LOG", "1000"]);
     let text =
         |value: &redis::Value| -> String { redis::FromRedisValue::from_redis_value(value.clone()).unwrap() };

@@ -24,16 +24,16 @@ fn fill(redis: &RedisServer) {
 }
 
 /// A server with a TLS port, and the files of both sides. The tests themselves talk to its other port.
-struct Secured {
-    redis: RedisServer,
-    port: u16,
+pub struct Secured {
+    pub redis: RedisServer,
+    pub port: u16,
     authority: Authority,
     directory: TempDir,
 }
 
 impl Secured {
     /// The certificate that this makes of the authority; and whether clients must show one ("yes" or "no").
-    fn with(certificate: impl FnOnce(&Authority) -> Pair, clients: &str) -> Secured {
+    pub fn with(certificate: impl FnOnce(&Authority) -> Pair, clients: &str) -> Secured {
         let (authority, directory, port) = (Authority::new("redis-ca"), TempDir::new().unwrap(), free_port());
         let own = directory.path().join("server");
         fs::create_dir(&own).unwrap();
@@ -57,15 +57,15 @@ impl Secured {
         Secured { redis, port, authority, directory }
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("rediss://127.0.0.1:{}", self.port)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn ca(&self) -> String {
+    pub fn ca(&self) -> String {
         self.path("ca.crt").to_str().unwrap().to_owned()
     }
 }

@@ -132,6 +132,11 @@ impl ApiServer {
         self.change(|store| store.served.retain(|served| served.group != group || served.version != version));
     }
 
+    /// Answers with this at a path, whatever is asked there.
+    pub fn answer_with(&self, path: &str, document: Value) {
+        self.change(|store| _ = store.documents.insert(path.to_owned(), document));
+    }
+
     /// From now on requests fail whose verb and path hold this text. Watches that are open stay so.
     pub fn fail(&self, what: &str, how: Failure) {
         self.change(|store| store.failures.push((what.to_owned(), how)));

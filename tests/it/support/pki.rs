@@ -95,6 +95,15 @@ impl Authority {
         self.sign(expired(of_server(name)), ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// One that has so many days and a half left.
+    #[allow(dead_code, reason = "not for the tests behind a real control plane")]
+    pub fn server_for_days(&self, name: &str, days: u64) -> Pair {
+        let mut params = of_server(name);
+        let end = std::time::SystemTime::now() + std::time::Duration::from_secs(days * 86_400 + 43_200);
+        params.not_after = end.into();
+        self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     fn sign(&self, mut params: CertificateParams, usage: ExtendedKeyUsagePurpose) -> Pair {
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().unwrap();

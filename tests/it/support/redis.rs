@@ -85,6 +85,13 @@ impl RedisServer {
         });
     }
 
+    /// A file that lives as long as the server does: its path.
+    pub fn file(&self, name: &str, content: &str) -> String {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }

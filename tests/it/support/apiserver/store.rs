@@ -42,6 +42,8 @@ pub struct Store {
     objects: BTreeMap<Key, Value>,
     events: Vec<Event>,
     pub served: Vec<Served>,
+    /// What is answered at these paths, whatever is asked there.
+    pub documents: BTreeMap<String, Value>,
     pub failures: Vec<(String, Failure)>,
     pub seen: Vec<Seen>,
     /// Paths of the watches that are open.
@@ -79,6 +81,7 @@ impl Store {
             objects: BTreeMap::new(),
             events: vec![],
             served: vec![],
+            documents: BTreeMap::new(),
             failures: vec![],
             seen: vec![],
             open: vec![],
@@ -179,6 +182,9 @@ impl Store {
 
     /// Where a path leads.
     pub fn target(&self, seen: &Seen) -> Option<Target> {
+        if let Some(document) = self.documents.get(&seen.path) {
+            return Some(Target::Document(document.clone()));
+        }
         let Some(place) = seen.place() else {
             return self.discovery(&seen.path).map(Target::Document);
         };

@@ -1,0 +1,170 @@
+//! Whether the user may do what the configuration needs: each command of the table is sent, on a key that is configured.
+//!
+//! A command that is allowed does nothing that a poll would not do, and mostly less: the ranges are empty, and the group is
+//! one that nobody has. Redis looks at the rights first, so whatever else it answers says that they are there.
+//! (`ACL DRYRUN` would need a right of its own, and is not known to Redis 6.)
+
+use redis::Value;
+
+use super::Terms;
+use crate::{
+    collect::{
+        commands::{COMMANDS, Command, Feature, Lack},
+        connect::{Link, Peer},
+        discover::Known,
+    },
+    config::RedisServer,
+    model::{
+        fault::{Fault, FaultKind},
+        finding::{Check, Finding},
+        name::Name,
+    },
+};
+
+/// A group that nobody has.
+const NO_GROUP: &str = "streamgauge-check";
+
+/// Most keys that are tried one by one.
+const MOST_KEYS: usize = 200;
+
+/// What the user may not do: all of it.
+///
+/// # Errors
+/// No reply, or the server answers nobody now.
+pub async fn findings(
+    link: &mut Link,
+    server: &RedisServer,
+    peer: &Peer,
+    terms: Terms,
+) -> Result<Vec<Finding>, Fault> {
+    let used = |command: &&&Command| is_used(command.feature, server, terms);
+    let commands: Vec<&Command> = COMMANDS.iter().filter(used).copied().collect();
+    let known = Known::new(server);
+    let named = known.names();
+    let made_up = known.globs().first().map(|glob| fitting(glob.text()));
+    let key = named.first().cloned().or(made_up).unwrap_or_else(|| Name::from(NO_GROUP));
+
+    let mut pipeline = redis::pipe();
+    for command in &commands {
+        add(&mut pipeline, command, &key, peer.database);
+    }
+    let replies = link.request(&pipeline, commands.len()).await?;
+    let mut findings = Vec::new();
+    let (mut allowed, mut key_fault) = (None, None);
+    for (command, reply) in commands.iter().zip(&replies) {
+        let keyed = Some(&key).filter(|_| has_key(command));
+        match refusal(command, reply, keyed) {
+            Some((Some(Lack::Key), fault)) => {
+                allowed = allowed.or(Some(*command));
+                key_fault = key_fault.or(Some(fault));
+            }
+            Some((_, fault)) => findings.push(refused(command, &fault)),
+            None if keyed.is_some() => allowed = allowed.or(Some(*command)),
+            None => {}
+        }
+    }
+    // What was made up from a glob need not be allowed.
+    let mut keys: Vec<_> =
+        key_fault.filter(|_| !named.is_empty()).map(|fault| (key, fault)).into_iter().collect();
+    if let Some(command) = allowed {
+        let others: Vec<_> = named.iter().skip(1).take(MOST_KEYS).collect();
+        keys.extend(refused_keys(link, command, &others, peer.database).await?);
+    }
+    findings.extend(keys.iter().map(|(key, fault)| {
+        let (reason, advice) = fault.parts();
+        Finding::fail(Check::Acl, format!("stream {key}: {reason}"), advice.unwrap_or_default())
+    }));
+    let all = format!("all {} commands that this configuration uses are allowed", commands.len());
+    if findings.is_empty() {
+        findings.push(Finding::ok(Check::Acl, all));
+    }
+    Ok(findings)
+}
+
+/// Whether commands are sent for this. The commands of the login were sent before.
+fn is_used(feature: Feature, server: &RedisServer, terms: Terms) -> bool {
+    match feature {
+        Feature::Always => true,
+        Feature::Globs => !Known::new(server).globs().is_empty(),
+        Feature::Consumers => server.consumers,
+        Feature::Entries => terms.budget.bytes_per_poll != 0,
+        Feature::Database => server.databases.iter().any(|database| *database != 0),
+        Feature::ClusterReplicas => terms.read_only,
+        // Those of Sentinels are sent to none of the processes themselves.
+        Feature::Resp3 | Feature::Login | Feature::Sentinel | Feature::SentinelReplicas => false,
+    }
+}
+
+/// Adds a command with arguments that make it do next to nothing.
+fn add(pipeline: &mut redis::Pipeline, command: &Command, key: &Name, database: u32) {
+    let pipeline = command.push(pipeline);
+    let mut words = |words: &[&str]| words.iter().for_each(|word| _ = pipeline.arg(*word));
+    match command.words {
+        "SELECT" => words(&[&database.to_string()]),
+        "CLIENT SETINFO" => words(&["LIB-NAME", env!("CARGO_PKG_NAME")]),
+        "CLIENT NO-TOUCH" => words(&["ON"]),
+        "INFO" => words(&["server"]),
+        "SCAN" => words(&["0", "COUNT", "1", "TYPE", "stream"]),
+        "XINFO STREAM" | "XINFO GROUPS" => _ = pipeline.arg(key.as_bytes()),
+        "XINFO CONSUMERS" => _ = pipeline.arg(key.as_bytes()).arg(NO_GROUP),
+        // No entry has this ID.
+        "XRANGE" | "XREVRANGE" => {
+            pipeline.arg(key.as_bytes());
+            ["0-0", "0-0", "COUNT", "1"].iter().for_each(|word| _ = pipeline.arg(*word));
+        }
+        "XPENDING" => {
+            pipeline.arg(key.as_bytes()).arg(NO_GROUP);
+            ["-", "+", "1"].iter().for_each(|word| _ = pipeline.arg(*word));
+        }
+        _ => {}
+    }
+}
+
+fn has_key(command: &Command) -> bool {
+    command.words.starts_with('X')
+}
+
+/// A refusal, and what it is about.
+fn refusal(command: &Command, reply: &Value, key: Option<&Name>) -> Option<(Option<Lack>, Fault)> {
+    let Value::ServerError(reply) = reply else { return None };
+    let fault = command.fault(reply, key);
+    (fault.kind == FaultKind::NoPerm)
+        .then(|| (Lack::told_by(reply.details().unwrap_or_default()).filter(|_| key.is_some()), fault))
+}
+
+fn refused(command: &Command, fault: &Fault) -> Finding {
+    let (reason, advice) = fault.parts();
+    let message = format!("{reason} (lost without it: {})", command.without);
+    let advice = advice.unwrap_or_default();
+    if command.is_reported {
+        Finding::fail(Check::Acl, message, advice)
+    } else {
+        Finding::warn(Check::Acl, message, advice)
+    }
+}
+
+/// Those of the keys that may not be read, by a command that is allowed.
+async fn refused_keys(
+    link: &mut Link,
+    command: &Command,
+    keys: &[&Name],
+    database: u32,
+) -> Result<Vec<(Name, Fault)>, Fault> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipeline = redis::pipe();
+    keys.iter().for_each(|key| add(&mut pipeline, command, key, database));
+    let replies = link.request(&pipeline, keys.len()).await?;
+    let refused = keys.iter().zip(&replies).filter_map(|(key, reply)| {
+        let (_, fault) = refusal(command, reply, Some(key))?;
+        Some(((*key).clone(), fault))
+    });
+    Ok(refused.collect())
+}
+
+/// A name that a glob fits, mostly: its wildcards are left out.
+fn fitting(glob: &str) -> Name {
+    let plain: String = glob.chars().filter(|c| !"*?[]^\\".contains(*c)).collect();
+    Name::from(plain.as_str())
+}

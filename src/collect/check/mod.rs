@@ -1,0 +1,125 @@
+//! `streamgauge check`: each server, step by step, over the very code that polls it; what is found is told, not logged.
+//!
+//! [`process`] takes the steps to one process, [`acl`] tries the commands there. Then one poll tells of its [`streams`].
+//! Only commands of the table are sent, as often as a poll or two would.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::{journal::Journal, locate::Locator, poller::Poller};
+use crate::{
+    config::{Budget, Config, RedisServer, Topology},
+    model::{
+        fault::{Fault, FaultKind},
+        finding::{Check, Finding, Status},
+        snapshot::Snapshot,
+    },
+};
+
+mod acl;
+mod process;
+mod streams;
+
+/// What every server needs besides its own configuration.
+#[derive(Clone, Copy)]
+struct Terms {
+    budget: Budget,
+    /// Whether replicas of a cluster are asked.
+    read_only: bool,
+}
+
+/// Looks at all servers side by side. What is found, in the order of the configuration; and what one poll measured.
+pub async fn check(config: Config) -> (Vec<Finding>, Arc<Snapshot>) {
+    let (servers, budget) = (config.servers.clone(), config.budget);
+    let (mut pollers, snapshot) = Poller::for_all(&config);
+    let all = servers.iter().zip(&mut pollers).enumerate().map(async |(index, (server, poller))| {
+        let (mut findings, promise) = way(server, budget).await;
+        if let Some(promise) = promise {
+            poller.round().await;
+            let measured = snapshot.borrow().servers[index].clone();
+            findings.extend(streams::findings(server, &measured, promise, &findings));
+        }
+        skipped(&mut findings, &[Check::Streams, Check::Groups, Check::Lag]);
+        findings.into_iter().map(|finding| finding.about(&server.name)).collect::<Vec<_>>()
+    });
+    let findings = join_all(all).await.concat();
+    let snapshot = snapshot.borrow().clone();
+    (findings, snapshot)
+}
+
+/// The way to all processes of a server. What its lags can be; `None` where it cannot be polled.
+async fn way(server: &RedisServer, budget: Budget) -> (Vec<Finding>, Option<&'static str>) {
+    let mut journal = Journal::new(server.name.clone());
+    let located = match Locator::default().locate(server, &mut journal).await {
+        Ok(located) => located,
+        Err(fault) => return (vec![Finding::of_fault(Check::Topology, &fault, mend(fault.kind))], None),
+    };
+    let mut findings = Vec::new();
+    if !matches!(server.topology, Topology::Single(_)) {
+        let addresses: Vec<_> = located.addresses.iter().map(ToString::to_string).collect();
+        findings.push(Finding::ok(Check::Topology, format!("measured at {}", addresses.join(", "))));
+    }
+    let terms = Terms { budget, read_only: located.read_only };
+    // Rights and clocks do not differ between databases: the last one is as good as any, and needs SELECT if any does.
+    let database = server.databases.last().copied().unwrap_or_default();
+    let peers: Vec<_> = located.peers(database).collect();
+    let steps = join_all(peers.iter().map(|peer| process::steps(server, peer, terms))).await;
+    let mut promise = None;
+    for (peer, (mut found, promised)) in peers.iter().zip(steps) {
+        if peers.len() > 1 {
+            let place = &peer.address;
+            found.iter_mut().for_each(|finding| finding.message = format!("{place}: {}", finding.message));
+        }
+        findings.append(&mut found);
+        promise = promise.or(promised);
+    }
+    (findings, promise)
+}
+
+/// What was not looked at, and after what.
+fn skipped(findings: &mut Vec<Finding>, checks: &[Check]) {
+    let failed = findings.iter().find(|finding| finding.status == Status::Fail).map(|finding| finding.check);
+    let Some(failed) = failed else { return };
+    for check in checks {
+        if !findings.iter().any(|finding| finding.check == *check) {
+            let reason = format!("not looked at: {} failed", failed.label());
+            findings.push(Finding::skip(*check, reason));
+        }
+    }
+}
+
+/// What to do about a fault that does not say that itself.
+fn mend(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Connect | FaultKind::Disconnected => {
+            "look whether Redis runs there, and what stands between: its log, a proxy, a firewall"
+        }
+        FaultKind::Auth => "check the username and the password",
+        FaultKind::Timeout => {
+            "look whether Redis hangs (redis-cli --latency, SLOWLOG GET); if it is only slow, raise redis[].timeout"
+        }
+        FaultKind::Loading => "wait until Redis has read its data",
+        FaultKind::Busy => "wait until the script has ended, or end it: SCRIPT KILL, FUNCTION KILL",
+        FaultKind::MasterDown => "mend the replica's connection to its primary, or measure the primary",
+        FaultKind::WrongRole => {
+            "wait until the failover has ended; look at what the Sentinels say: SENTINEL MASTER"
+        }
+        FaultKind::NoPerm => "grant the right (docs/redis-acl.md)",
+        FaultKind::WrongType => "take it out of redis[].streams, or name the stream that was meant",
+        FaultKind::TooMany => "remove consumers that are gone (XGROUP DELCONSUMER), or set consumers: false",
+        FaultKind::Vanished => "check again: it was deleted just now",
+        FaultKind::Unexpected => {
+            "look whether this is a Redis at all; if it is, please report it, with its version"
+        }
+        FaultKind::Server => "do what Redis's own message says",
+    }
+}
+
+/// The fault of a step that took too long.
+async fn in_time<T>(server: &RedisServer, step: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    match tokio::time::timeout(server.timeout, step).await {
+        Ok(done) => done,
+        Err(_) => Err(super::connect::no_answer(server)),
+    }
+}
