@@ -50,6 +50,9 @@ impl Poller {
         let nothing_yet = |server: &RedisServer| Server::new(server.name.clone(), config.stale_after);
         let servers = config.servers.iter().map(|server| Arc::new(nothing_yet(server))).collect();
         let (publish, snapshot) = watch::channel(Arc::new(Snapshot { servers }));
+        let keyspace = |database: &u32, server: &RedisServer| {
+            Keyspace::new(*database, server, server.timeout.min(config.stale_after / 2))
+        };
         let pollers = config.servers.iter().enumerate().map(|(index, server)| Poller {
             policy: config.policy,
             interval: config.poll_interval,
@@ -57,7 +60,7 @@ impl Poller {
             snapshot: publish.clone(),
             budget: config.budget,
             locator: Locator::default(),
-            keyspaces: server.databases.iter().map(|database| Keyspace::new(*database, server)).collect(),
+            keyspaces: server.databases.iter().map(|database| keyspace(database, server)).collect(),
             server: nothing_yet(server),
             journal: Journal::new(server.name.clone()),
             config: server.clone(),
@@ -85,7 +88,7 @@ impl Poller {
         }
     }
 
-    /// Polls until all lags are known, as long as counting gets on, and at most so often.
+    /// Polls until all keys are searched and all lags are known, as long as counting gets on, and at most so often.
     pub async fn rounds(&mut self, most: usize) {
         for _ in 0..most {
             let before = self.server.counters.lag_entries_read;
@@ -95,7 +98,11 @@ impl Poller {
                 let mut groups = poll.streams.iter().flat_map(StreamEntry::groups);
                 groups.any(|group| matches!(group.lag, Lag::Bounded { .. }))
             };
-            if !gets_on || !self.server.poll.as_ref().is_some_and(bounded) {
+            let is_searching = |poll: &Arc<Poll>| {
+                poll.incomplete.iter().any(|part| part.fault.kind == FaultKind::Unfinished)
+            };
+            let poll = self.server.poll.as_ref().filter(|_| self.server.latest == Some(Ok(())));
+            if !poll.is_some_and(|poll| is_searching(poll) || gets_on && bounded(poll)) {
                 return;
             }
         }
@@ -133,6 +140,9 @@ impl Poller {
             return Err(fault);
         }
         let poll = merged(gathered, started, self.policy, &mut self.server.counters);
+        for cut in poll.cuts() {
+            self.server.counters.left_out[cut.limit as usize] += cut.left_out;
+        }
         self.server.counters.lag_disagreements += self.journal.measured(&poll);
         self.server.poll = Some(Arc::new(poll));
         Ok(())
@@ -141,7 +151,8 @@ impl Poller {
 
 /// One poll of all databases, in order.
 fn merged(all: Vec<Gathered>, started: Instant, policy: Policy, counters: &mut Counters) -> Poll {
-    let (mut versions, mut incomplete, mut streams) = (BTreeSet::new(), Vec::new(), Vec::new());
+    let (mut versions, mut streams) = (BTreeSet::new(), Vec::new());
+    let (mut incomplete, mut cuts) = (Vec::new(), Vec::new());
     for mut gathered in all {
         let faults = gathered.streams.iter().flat_map(StreamEntry::faults).chain(&gathered.incomplete);
         faults.for_each(|fault| counters.count(fault.kind));
@@ -149,6 +160,7 @@ fn merged(all: Vec<Gathered>, started: Instant, policy: Policy, counters: &mut C
         counters.lag_entries_read += gathered.entries_read;
         versions.append(&mut gathered.versions);
         streams.append(&mut gathered.streams);
+        cuts.extend(gathered.cut);
         let fault = gathered.incomplete;
         incomplete.extend(fault.map(|fault| Incomplete { db: gathered.database, fault }));
     }
@@ -159,6 +171,7 @@ fn merged(all: Vec<Gathered>, started: Instant, policy: Policy, counters: &mut C
         version: versions.into_iter().collect::<Vec<_>>().join(", ").into(),
         policy,
         incomplete,
+        cuts,
         streams,
     }
 }

@@ -21,7 +21,7 @@ pub mod typed;
 mod validate;
 
 pub use kubernetes::{Kubernetes, RequestHeader, TlsFiles};
-pub use server::{Credential, CredentialError, ExpectedGroup, Filter, Protocol, RedisServer};
+pub use server::{Credential, CredentialError, ExpectedGroup, Filter, Limits, Protocol, RedisServer};
 use settings::Setting;
 pub use topology::{Address, HostPort, ReadFrom, Sentinel, Tls, Topology};
 use tree::{Node, Place, Value};

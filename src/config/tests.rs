@@ -106,6 +106,8 @@ fn nothing_written_is_sound() {
     assert_eq!(server.timeout, Duration::from_secs(5));
     assert_eq!((texts(&server.streams), texts(&server.groups.include)), (vec!["*".into()], vec!["*".into()]));
     assert!(server.groups.exclude.is_empty());
+    let limits = Limits { streams: 100_000, groups_per_stream: 1000, consumers_per_group: 1000 };
+    assert_eq!(server.limits, limits);
 }
 
 #[test]
@@ -127,6 +129,7 @@ redis:
     streams: [orders, "events:*"]
     groups: {include: [a, "b*"], exclude: "bc*"}
     consumers: false
+    limits: {streams: 10, groups_per_stream: 20, consumers_per_group: 30}
   - url: other:7001
     database: 4
 "#,
@@ -147,6 +150,8 @@ redis:
     assert_eq!(main.timeout, Duration::from_millis(250));
     assert_eq!(texts(&main.streams), ["orders", "events:*"]);
     assert!(!main.consumers);
+    let limits = Limits { streams: 10, groups_per_stream: 20, consumers_per_group: 30 };
+    assert_eq!(main.limits, limits);
     let groups = ["a", "bb", "bcd", "c"].map(|name| main.groups.includes(&name.into()));
     assert_eq!(groups, [true, true, false, false]);
     assert_eq!((&*other.name, &other.databases), ("other:7001", &BTreeSet::from([4])));

@@ -5,6 +5,7 @@
 
 pub mod fault;
 pub mod lag;
+pub mod limits;
 pub mod name;
 pub mod offer;
 pub mod pattern;

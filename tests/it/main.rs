@@ -11,6 +11,7 @@ mod generated;
 mod house;
 mod kubernetes;
 mod lifecycle;
+mod limits;
 mod prom;
 mod reach;
 mod seeds;

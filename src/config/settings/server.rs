@@ -196,4 +196,31 @@ pub static ROWS: &[Setting] = &[
         help: "Whether to measure each consumer. Without, XINFO CONSUMERS is not sent and there are no consumer series.",
         ..BLANK
     },
+    Setting {
+        path: "redis[].limits.streams",
+        kind: Kind::Count(1, 10_000_000),
+        default: Some("100000"),
+        flag: Some("limits.streams"),
+        example: "100000",
+        help: "Most streams to measure in each database of the server. Streams that are named always are; of those that globs find, the first ones by name. The others cost Redis nothing, and streamgauge_limit_dropped_total counts them.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].limits.groups_per_stream",
+        kind: Kind::Count(1, 1_000_000),
+        default: Some("1000"),
+        flag: Some("limits.groups-per-stream"),
+        example: "1000",
+        help: "Most groups to show of a stream. Groups that are expected always are; of the others that the filters let through, the first ones by name. streamgauge_limit_dropped_total counts the rest.",
+        ..BLANK
+    },
+    Setting {
+        path: "redis[].limits.consumers_per_group",
+        kind: Kind::Count(1, 100_000),
+        default: Some("1000"),
+        flag: Some("limits.consumers-per-group"),
+        example: "1000",
+        help: "Most consumers of a group to ask for: a list of 1000 takes Redis about half a millisecond, during which it does nothing else. Of a group with more, XINFO CONSUMERS is not sent. Their number is shown, and those that own pending entries, as long as the entries are fewer than this. streamgauge_limit_dropped_total counts the rest.",
+        ..BLANK
+    },
 ];

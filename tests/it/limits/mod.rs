@@ -1,0 +1,4 @@
+//! How much is asked of Redis, and what is said of the rest.
+
+mod counts;
+mod search;
