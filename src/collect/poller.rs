@@ -3,7 +3,8 @@
 //! A poll never overlaps itself, and its cost does not grow with the number of readers: they all read the snapshot.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, hash_map::RandomState},
+    hash::BuildHasher as _,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -13,6 +14,7 @@ use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    backoff::Backoff,
     journal::Journal,
     keyspace::{Gathered, Keyspace},
     locate::Locator,
@@ -32,6 +34,9 @@ pub struct Poller {
     config: RedisServer,
     policy: Policy,
     interval: Duration,
+    /// Longest time that a poll may take.
+    timeout: Duration,
+    backoff: Backoff,
     /// Place of the server in the snapshot.
     index: usize,
     snapshot: watch::Sender<Arc<Snapshot>>,
@@ -50,12 +55,15 @@ impl Poller {
         let nothing_yet = |server: &RedisServer| Server::new(server.name.clone(), config.stale_after);
         let servers = config.servers.iter().map(|server| Arc::new(nothing_yet(server))).collect();
         let (publish, snapshot) = watch::channel(Arc::new(Snapshot { servers }));
+        let timeout = config.poll_timeout.unwrap_or(config.stale_after);
         let keyspace = |database: &u32, server: &RedisServer| {
-            Keyspace::new(*database, server, server.timeout.min(config.stale_after / 2))
+            Keyspace::new(*database, server, server.timeout.min(timeout / 2))
         };
         let pollers = config.servers.iter().enumerate().map(|(index, server)| Poller {
             policy: config.policy,
             interval: config.poll_interval,
+            timeout,
+            backoff: Backoff::new(config.poll_interval, config.max_backoff),
             index,
             snapshot: publish.clone(),
             budget: config.budget,
@@ -68,7 +76,8 @@ impl Poller {
         (pollers.collect(), snapshot)
     }
 
-    /// Polls at every interval. A poll that takes longer delays the next one; none is made up for.
+    /// Polls at every interval. A poll that takes longer delays the next one; none is made up for. One that found nobody
+    /// delays it too.
     pub async fn run(mut self, cancel: CancellationToken) {
         if matches!(&self.config.tls, Some(Tls { verify: false, .. })) {
             let redis = &*self.config.name;
@@ -84,6 +93,11 @@ impl Poller {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = self.round() => {}
+            }
+            let latest = self.server.latest.as_ref().unwrap_or(&Ok(()));
+            // Every hasher of the standard library has a key of its own.
+            if let Some(wait) = self.backoff.after(latest, RandomState::new().hash_one(())) {
+                ticks.reset_after(wait);
             }
         }
     }
@@ -110,7 +124,10 @@ impl Poller {
 
     /// Polls once and publishes what came of it.
     pub async fn round(&mut self) {
-        let latest = self.poll().await;
+        let latest = match tokio::time::timeout(self.timeout, self.poll()).await {
+            Ok(latest) => latest,
+            Err(_) => Err(self.took_too_long()),
+        };
         if let Err(fault) = &latest {
             self.server.counters.count(fault.kind);
         }
@@ -122,6 +139,14 @@ impl Poller {
             next.servers[self.index] = server;
             *snapshot = Arc::new(next);
         });
+    }
+
+    /// Whatever was under way is dropped, and connections that were in use with it: replies may be in flight.
+    fn took_too_long(&self) -> Fault {
+        let timeout = humantime::format_duration(self.timeout);
+        let message =
+            format!("the poll took longer than {timeout} (poll.timeout, else poll.stale_after intervals)");
+        Fault::new(FaultKind::Timeout, message)
     }
 
     async fn poll(&mut self) -> Result<(), Fault> {

@@ -33,6 +33,10 @@ pub struct Config {
     pub poll_interval: Duration,
     /// Age at which a measurement is stale.
     pub stale_after: Duration,
+    /// Longest time that a poll may take; without it, until its measurement is stale.
+    pub poll_timeout: Option<Duration>,
+    /// Longest time between two polls of a server that cannot be reached, but for the interval.
+    pub max_backoff: Duration,
     /// What is read in order to count lags.
     pub budget: Budget,
     /// What is published where a lag is not one proved number.

@@ -91,6 +91,7 @@ fn nothing_written_is_sound() {
     let config = written().load();
     assert_eq!(config.poll_interval, Duration::from_secs(5));
     assert_eq!(config.stale_after, Duration::from_secs(15));
+    assert_eq!((config.poll_timeout, config.max_backoff), (None, Duration::from_secs(30)));
     assert_eq!(config.listen.iter().map(ListenAddress::to_string).collect::<Vec<_>>(), [":9121"]);
     assert_eq!(config.telemetry_path, "/metrics");
     assert_eq!(config.log.level, tracing::Level::INFO);
@@ -115,7 +116,7 @@ fn everything_in_a_file() {
     let config = written()
         .file(
             r#"
-poll: {interval: 1m30s, stale_after: 10}
+poll: {interval: 1m30s, stale_after: 10, timeout: 1m, max_backoff: 2m}
 web:
   listen_address: ["127.0.0.1:80", "[::1]:0"]
   telemetry_path: /of/redis
@@ -138,6 +139,10 @@ redis:
     assert_eq!(
         (config.poll_interval, config.stale_after),
         (Duration::from_secs(90), Duration::from_secs(900))
+    );
+    assert_eq!(
+        (config.poll_timeout, config.max_backoff),
+        (Some(Duration::from_secs(60)), Duration::from_secs(120))
     );
     assert_eq!(config.listen[1], ListenAddress { host: Some("::1".into()), port: 0 });
     assert_eq!(config.listen[1].to_string(), "[::1]:0");

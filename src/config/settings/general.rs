@@ -29,6 +29,23 @@ pub static ROWS: &[Setting] = &[
         ..BLANK
     },
     Setting {
+        path: "poll.timeout",
+        kind: Kind::Duration(millis(100), HOUR),
+        flag: Some("poll.timeout"),
+        example: "15s",
+        help: "Longest time that a poll of a server may take, over all its commands: then it has failed, and its connections are closed. Without it, as long as a measurement counts: poll.stale_after poll intervals.",
+        ..BLANK
+    },
+    Setting {
+        path: "poll.max_backoff",
+        kind: Kind::Duration(millis(100), HOUR),
+        default: Some("30s"),
+        flag: Some("poll.max-backoff"),
+        example: "30s",
+        help: "Longest time between two polls of a server that cannot be reached, does not answer in time or refuses the credentials: after each such poll the time doubles, from the poll interval on, give or take a fifth. The first poll that succeeds ends that. A value below the poll interval means the interval.",
+        ..BLANK
+    },
+    Setting {
         path: "lag.bounded",
         kind: Kind::Choice(BOUNDED),
         default: Some("estimate"),
