@@ -49,13 +49,16 @@ pub fn value(reply: &Value) {
         assert_eq!(consumers.len(), items(reply).len());
         for consumer in consumers {
             not_negative(consumer.pending);
-            let times = [Some(consumer.idle), consumer.inactive].into_iter().flatten();
+            let times = [consumer.idle, consumer.inactive].into_iter().flatten();
             times.for_each(|time| not_negative(time.as_millis().try_into().unwrap_or(u64::MAX)));
         }
     }
     if let Some(Some(oldest)) = sound(decode::oldest_pending(reply)) {
         not_negative(oldest.deliveries);
         not_negative(oldest.idle.as_millis().try_into().unwrap_or(u64::MAX));
+    }
+    if let Some(owners) = sound(decode::owners(reply)) {
+        assert_eq!(owners.iter().map(|owner| owner.pending).sum::<u64>(), items(reply).len() as u64);
     }
     if let Some(page) = sound(decode::page(reply)) {
         assert_eq!(page.ids.len(), items(reply).len());
@@ -81,8 +84,8 @@ fn answers(reply: &Value) {
     };
     let wishes = [wish(true), wish(false)];
     let one = std::slice::from_ref(reply);
-    told(ask::consumers_answer(&Ask::Consumers(&key, &group), one), "XINFO CONSUMERS");
-    told(ask::oldest_pending_answer(&Ask::OldestPending(&key, &group), one), "XPENDING");
+    told(ask::consumers_answer(&Ask::Consumers(&key, &group, 1), one), "XINFO CONSUMERS");
+    told(ask::pending_answer(&Ask::Pending(&key, &group, 1), one), "XPENDING");
     let transaction = |replies: &[Value]| {
         let any = commands::COMMANDS.iter().map(|command| command.words);
         let snapshot = ask::stream_answer(&Ask::Stream(&key, 0), replies);

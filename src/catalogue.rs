@@ -6,7 +6,6 @@
 use std::time::Instant;
 
 use crate::model::{
-    fault::FaultKind,
     lag::Lag,
     snapshot::{Consumer, Group, OldestPending, Server, Stream, StreamEntry, View},
 };
@@ -143,8 +142,8 @@ pub enum Read {
     AdapterDistribution(fn(&AdapterStats) -> &[(&'static str, Distribution)]),
     /// One series for each server: `redis`.
     Server(fn(&Server, Instant) -> Option<f64>),
-    /// One series for each server and kind of fault: `redis,kind`.
-    ServerFaults(fn(&Server, FaultKind) -> f64),
+    /// One series for each server and word of a list, with the word in a label of its own.
+    ServerCounts(&'static str, fn(&Server) -> Vec<(&'static str, u64)>),
     /// One series for each stream, found or configured: `redis,db,stream`.
     Entry(fn(&StreamEntry) -> Option<f64>),
     /// One series for each stream that exists and could be read: `redis,db,stream`.
@@ -168,7 +167,7 @@ impl Read {
             Read::AdapterRequests(_) => (0, &["api", "code"]),
             Read::AdapterDistribution(_) => (0, &["api"]),
             Read::Server(_) => (1, &[]),
-            Read::ServerFaults(_) => (1, &["kind"]),
+            Read::ServerCounts(label, _) => (1, &[*label]),
             Read::Entry(_) | Read::Stream(_) => (3, &[]),
             Read::Group(_) => (4, &[]),
             Read::GroupState(label, _) => (4, &[*label]),
@@ -202,14 +201,18 @@ const BYTES: Option<Unit> = Some(Unit::Bytes);
 #[rustfmt::skip]
 pub static CATALOGUE: &[Metric] = &[
     // One Redis server.
-    metric!("redis_up", Gauge, None, Never, "1 if the latest poll of this Redis server succeeded and is fresh, else 0.",
+    metric!("redis_up", Gauge, None, Never, "1 if the latest poll of this Redis server succeeded and is fresh, else 0. Whether all of its streams are known, streamgauge_poll_complete says.",
         Read::Server(|server, now| flag(server.is_up(now)))),
     metric!("streamgauge_poll_duration_seconds", Gauge, SECONDS, Never, "Time that the latest successful poll took.",
         Read::Server(|server, _| Some(server.poll.as_ref()?.duration.as_secs_f64()))),
     metric!("streamgauge_poll_last_success_timestamp_seconds", Gauge, SECONDS, Never, "When the latest successful poll ended, by the exporter's clock, since the Unix epoch.",
         Read::Server(|server, _| Some(server.poll.as_ref()?.ended_at.seconds()))),
+    metric!("streamgauge_poll_complete", Gauge, None, Never, "1 if the latest successful poll knew all streams that the configuration means, 0 if there may be more: the keys are still being searched or cannot be, a part of the server is down, or a limit leaves streams out.",
+        Read::Server(|server, now| flag(server.fresh(now)?.incomplete.is_empty()))),
     metric!("streamgauge_poll_errors_total", Counter, None, Never, "Errors met while polling, by kind; one for each stream and poll, or one for a poll that failed whole.",
-        Read::ServerFaults(|server, kind| server.counters.faults[kind as usize] as f64)),
+        Read::ServerCounts("kind", |server| server.counters.failures())),
+    metric!("streamgauge_limit_dropped_total", Counter, None, Never, "Streams, groups of streams and consumers of groups that the limit of this name left out: one for each and poll. They have no series, and autoscalers get no sum without them.",
+        Read::ServerCounts("limit", |server| server.counters.limited())),
     metric!("streamgauge_lag_disagreements_total", Counter, None, Never, "Times that the lag which Redis reports contradicted the truth: one for each group and poll. Nil contradicts nothing.",
         Read::Server(|server, _| count(server.counters.lag_disagreements))),
     metric!("streamgauge_lag_entries_read_total", Counter, None, Never, "Entries read from streams in order to count them, within the budget of the lag settings.",
@@ -218,13 +221,13 @@ pub static CATALOGUE: &[Metric] = &[
         Read::Server(|server, _| count(server.counters.commands))),
 
     // One stream.
-    metric!("redis_stream_up", Gauge, None, Never, "1 if every command about this stream succeeded in the latest poll, else 0.",
+    metric!("redis_stream_up", Gauge, None, Never, "1 if every command about this stream succeeded in the latest poll, else 0. What limits leave out is no failure: streamgauge_limit_dropped_total counts it.",
         Read::Entry(|entry| flag(entry.faults().next().is_none()))),
     metric!("redis_stream_exists", Gauge, None, Never, "1 if the stream exists, 0 if it is configured but does not; absent when that could not be read.",
         Read::Entry(|entry| flag(entry.state.as_ref().ok()?.is_some()))),
     metric!("redis_stream_length", Gauge, None, Sum(unmeasured), "Entries in the stream (XINFO STREAM length).",
         Read::Stream(|stream, _| count(stream.length))),
-    metric!("redis_stream_groups", Gauge, None, Never, "Consumer groups of the stream, also those that are filtered out (XINFO STREAM groups).",
+    metric!("redis_stream_groups", Gauge, None, Never, "Consumer groups of the stream, also those that are filtered out or above the limit (XINFO STREAM groups).",
         Read::Stream(|stream, _| count(stream.group_count))),
     metric!("redis_stream_entries_added_total", Counter, None, Never, "Entries ever added to the stream (XINFO STREAM entries-added, Redis 7.0 and later).",
         Read::Stream(|stream, _| count(stream.entries_added?))),
@@ -272,10 +275,10 @@ pub static CATALOGUE: &[Metric] = &[
         Read::Group(|group, _| count(oldest_pending(group)?.deliveries))),
 
     // One consumer.
-    metric!("redis_stream_group_consumer_messages_pending", Gauge, None, Sum(unmeasured), "Entries delivered to the consumer and not yet acknowledged (XINFO CONSUMERS pending).",
+    metric!("redis_stream_group_consumer_messages_pending", Gauge, None, Sum(unmeasured), "Entries delivered to the consumer and not yet acknowledged (XINFO CONSUMERS pending). In a group with more consumers than the limit only those that own any have it, if the entries are fewer than the limit (XPENDING).",
         Read::Consumer(|consumer| count(consumer.pending))),
     metric!("redis_stream_group_consumer_idle_seconds", Gauge, SECONDS, Max(unmeasured), "Time since the consumer last tried to read, claim or acknowledge; before Redis 7.2, since it last succeeded (XINFO CONSUMERS idle).",
-        Read::Consumer(|consumer| Some(consumer.idle.as_secs_f64()))),
+        Read::Consumer(|consumer| Some(consumer.idle?.as_secs_f64()))),
     metric!("redis_stream_group_consumer_inactive_seconds", Gauge, SECONDS, Max(never_active), "Time since the consumer last got an entry; absent if it never did (XINFO CONSUMERS inactive, Redis 7.2 and later).",
         Read::Consumer(|consumer| Some(consumer.inactive?.as_secs_f64()))),
 

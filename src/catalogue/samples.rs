@@ -7,7 +7,6 @@ use super::{
     exporter::{Distribution, Exporter},
 };
 use crate::model::{
-    fault::FaultKind,
     name::Name,
     snapshot::{Poll, Snapshot},
 };
@@ -87,10 +86,9 @@ impl Metric {
             let labels = Labels { redis: Some(&server.name), ..Labels::default() };
             match &self.read {
                 Read::Server(read) => some(&labels, read(server, from.now))?,
-                Read::ServerFaults(read) => {
-                    for kind in FaultKind::ALL {
-                        let labels = Labels { extra: &[("kind", kind.label())], ..labels };
-                        some(&labels, Some(read(server, *kind)))?;
+                Read::ServerCounts(label, read) => {
+                    for (word, count) in read(server) {
+                        some(&Labels { extra: &[(label, word)], ..labels }, Some(count as f64))?;
                     }
                 }
                 read => {

@@ -24,10 +24,22 @@ pub enum Ask<'a> {
     Stream(&'a Name, Bytes),
     /// The same once more, with the IDs of ranges of entries from the same moment.
     Count(&'a Name, &'a [Wish], Bytes),
-    /// `XINFO CONSUMERS` of a group.
-    Consumers(&'a Name, &'a Name),
-    /// The pending entry with the lowest ID. Never with `IDLE`, which scans every pending entry.
-    OldestPending(&'a Name, &'a Name),
+    /// `XINFO CONSUMERS` of a group, which has so many.
+    Consumers(&'a Name, &'a Name, u64),
+    /// So many of the pending entries with the lowest IDs. Never with `IDLE`, which scans every pending entry.
+    Pending(&'a Name, &'a Name, u64),
+}
+
+/// Bytes of a consumer or of a pending entry in a reply, with a name of usual length.
+const BYTES_OF_ITEM: Bytes = 128;
+
+/// The answer to [`Ask::Pending`].
+#[derive(Debug)]
+pub struct PendingAnswer {
+    /// The one with the lowest ID.
+    pub oldest: Option<OldestPending>,
+    /// Who owns pending entries, each with how many; `None` where there may be more entries than were asked for.
+    pub owners: Option<Vec<Consumer>>,
 }
 
 /// The answer to [`Ask::Stream`].
@@ -45,12 +57,12 @@ impl Ask<'_> {
         match self {
             Ask::Stream(key, _) => transaction(pipeline, key, &[]),
             Ask::Count(key, wishes, _) => transaction(pipeline, key, wishes),
-            Ask::Consumers(key, group) => {
+            Ask::Consumers(key, group, _) => {
                 commands::XINFO_CONSUMERS.push(pipeline).arg(key.as_bytes()).arg(group.as_bytes());
             }
-            Ask::OldestPending(key, group) => {
+            Ask::Pending(key, group, most) => {
                 let command = commands::XPENDING.push(pipeline);
-                command.arg(key.as_bytes()).arg(group.as_bytes()).arg("-").arg("+").arg(1);
+                command.arg(key.as_bytes()).arg(group.as_bytes()).arg("-").arg("+").arg(most);
             }
         }
     }
@@ -59,10 +71,9 @@ impl Ask<'_> {
     #[must_use]
     pub fn key(&self) -> &Name {
         match self {
-            Ask::Stream(key, _)
-            | Ask::Count(key, ..)
-            | Ask::Consumers(key, _)
-            | Ask::OldestPending(key, _) => key,
+            Ask::Stream(key, _) | Ask::Count(key, ..) | Ask::Consumers(key, ..) | Ask::Pending(key, ..) => {
+                key
+            }
         }
     }
 
@@ -70,7 +81,15 @@ impl Ask<'_> {
     fn wishes(&self) -> &[Wish] {
         match self {
             Ask::Count(_, wishes, _) => wishes,
-            Ask::Stream(..) | Ask::Consumers(..) | Ask::OldestPending(..) => &[],
+            Ask::Stream(..) | Ask::Consumers(..) | Ask::Pending(..) => &[],
+        }
+    }
+
+    /// Most pending entries in the reply.
+    fn most(&self) -> u64 {
+        match self {
+            Ask::Pending(_, _, most) => *most,
+            Ask::Stream(..) | Ask::Count(..) | Ask::Consumers(..) => 0,
         }
     }
 
@@ -79,7 +98,7 @@ impl Ask<'_> {
     pub fn expected_bytes(&self) -> Bytes {
         match self {
             Ask::Stream(_, bytes) | Ask::Count(_, _, bytes) => *bytes,
-            Ask::Consumers(..) | Ask::OldestPending(..) => 0,
+            Ask::Consumers(_, _, items) | Ask::Pending(_, _, items) => items.saturating_mul(BYTES_OF_ITEM),
         }
     }
 
@@ -89,7 +108,7 @@ impl Ask<'_> {
         match self {
             Ask::Stream(..) => 4,
             Ask::Count(_, wishes, _) => 4 + wishes.len(),
-            Ask::Consumers(..) | Ask::OldestPending(..) => 1,
+            Ask::Consumers(..) | Ask::Pending(..) => 1,
         }
     }
 }
@@ -155,12 +174,16 @@ pub fn consumers_answer(ask: &Ask<'_>, replies: &[Value]) -> Result<Vec<Consumer
     answer(first(replies)?, &commands::XINFO_CONSUMERS, Some(ask.key()), decode::consumers)
 }
 
-/// Reads the reply to [`Ask::OldestPending`].
+/// Reads the reply to [`Ask::Pending`].
 ///
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
-pub fn oldest_pending_answer(ask: &Ask<'_>, replies: &[Value]) -> Result<Option<OldestPending>, Fault> {
-    answer(first(replies)?, &commands::XPENDING, Some(ask.key()), decode::oldest_pending)
+pub fn pending_answer(ask: &Ask<'_>, replies: &[Value]) -> Result<PendingAnswer, Fault> {
+    answer(first(replies)?, &commands::XPENDING, Some(ask.key()), |reply| {
+        let owners = decode::owners(reply)?;
+        let is_whole = owners.iter().map(|owner| owner.pending).sum::<u64>() < ask.most();
+        Ok(PendingAnswer { oldest: decode::oldest_pending(reply)?, owners: is_whole.then_some(owners) })
+    })
 }
 
 fn first(replies: &[Value]) -> Result<&Value, Fault> {

@@ -16,6 +16,10 @@ pub struct Assignment {
     pub policy: Policy,
     /// Time between two polls.
     pub interval: Duration,
+    /// Longest time that a poll may take.
+    pub timeout: Duration,
+    /// Longest time between two polls of a server that is out of reach.
+    pub max_backoff: Duration,
     /// Age at which a poll is stale.
     pub stale_after: Duration,
     /// What may be read in order to count lags.
@@ -29,9 +33,17 @@ impl Assignment {
             server: server.clone(),
             policy: config.policy,
             interval: config.poll_interval,
+            timeout: config.poll_timeout.unwrap_or(config.stale_after),
+            max_backoff: config.max_backoff,
             stale_after: config.stale_after,
             budget: config.budget,
         })
+    }
+
+    /// Longest time that a search for streams may take of a poll.
+    #[must_use]
+    pub fn search_time(&self) -> Duration {
+        self.server.timeout.min(self.timeout / 2)
     }
 
     /// The server before its first poll.
@@ -61,6 +73,7 @@ pub fn is_same_server(one: &RedisServer, other: &RedisServer) -> bool {
             groups: _,
             expected: _,
             consumers: _,
+            limits: _,
         } = server;
         (name, topology, tls, read_from, username, password, databases)
     }

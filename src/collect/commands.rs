@@ -159,7 +159,8 @@ commands! {
         "lags that can only be counted downwards, or in both directions at once, are bounded; `redis_stream_up` is 0";
     EXEC: "EXEC", Always, Servers::ALL, true, "reads a stream and its groups at one moment", "every stream";
     XPENDING: "XPENDING", Always, Servers::ALL, true,
-        "the oldest pending entry of a group that has any", "the series of the oldest pending entry; `redis_stream_up` is 0";
+        "the oldest pending entry of a group that has any, and who owns the entries where there are too many consumers to ask for",
+        "the series of the oldest pending entry, and those of the owners; `redis_stream_up` is 0";
     XINFO_CONSUMERS: "XINFO CONSUMERS", Consumers, Servers::ALL, true,
         "the consumers of a group", "the series of consumers; `redis_stream_up` is 0";
     SENTINEL_GET_MASTER_ADDR_BY_NAME: "SENTINEL GET-MASTER-ADDR-BY-NAME", Sentinel, Servers::ALL, true,

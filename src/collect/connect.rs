@@ -3,6 +3,11 @@
 //! A request that fails or times out leaves replies in flight, so the poller drops the link and opens a new one at its
 //! next round; all files are read anew then.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use redis::{
     AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
     aio::{ConnectionLike, MultiplexedConnection},
@@ -55,9 +60,24 @@ pub struct Link {
     /// What it was opened with.
     pub credentials: Credentials,
     /// Commands sent so far.
-    pub commands: u64,
+    pub sent: Sent,
     /// Moves the bytes. It would go on waiting for replies that nobody wants any more.
     _driver: AbortOnDropHandle<()>,
+}
+
+/// A count of commands, which outlives its connection.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(Arc<AtomicU64>);
+
+impl Sent {
+    fn add(&self, commands: usize) {
+        self.0.fetch_add(commands as u64, Ordering::Relaxed);
+    }
+
+    /// The count, which begins anew.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
 }
 
 impl Link {
@@ -127,7 +147,7 @@ impl Link {
         let opened = MultiplexedConnection::new_with_config(&settings, stream, timeouts).await;
         let (connection, driver) = opened.map_err(|error| handshake_fault(&error, server, address))?;
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
-        Ok(Link { connection, credentials, commands: 0, _driver: driver })
+        Ok(Link { connection, credentials, sent: Sent::default(), _driver: driver })
     }
 
     /// Chooses the database. The rest may be refused (an older server, a narrow ACL) without harm.
@@ -222,15 +242,7 @@ impl Link {
         let mut answers = Vec::with_capacity(asks.len());
         let mut rest = asks;
         while !rest.is_empty() {
-            let (mut commands, mut bytes) = (0, 0);
-            let fits = |ask: &&Ask<'_>| {
-                commands += ask.replies();
-                bytes += ask.expected_bytes();
-                commands <= COMMANDS_PER_PIPELINE && bytes <= BYTES_PER_PIPELINE
-            };
-            // A question that is larger than a pipeline gets one of its own.
-            let size = rest.iter().take_while(fits).count().max(1);
-            let (batch, later) = rest.split_at(size);
+            let (batch, later) = rest.split_at(fitting(rest));
             rest = later;
             let mut pipeline = redis::pipe();
             batch.iter().for_each(|ask| ask.push(&mut pipeline));
@@ -251,7 +263,7 @@ impl Link {
     /// # Errors
     /// No reply, or an error that concerns the whole server.
     pub(super) async fn request(&mut self, pipeline: &Pipeline, count: usize) -> Result<Vec<Value>, Fault> {
-        self.commands += count as u64;
+        self.sent.add(count);
         let replies = self
             .connection
             .req_packed_commands(pipeline, 0, count)
@@ -275,6 +287,18 @@ impl Link {
 
 fn cannot_connect(address: &Address) -> String {
     format!("cannot connect to {address}")
+}
+
+/// How many of the questions, of which there is one at least, go into one pipeline.
+fn fitting(asks: &[Ask<'_>]) -> usize {
+    let (mut commands, mut bytes) = (0, 0_u64);
+    let fits = |ask: &&Ask<'_>| {
+        commands += ask.replies();
+        bytes = bytes.saturating_add(ask.expected_bytes());
+        commands <= COMMANDS_PER_PIPELINE && bytes <= BYTES_PER_PIPELINE
+    };
+    // A question that is larger than a pipeline gets one of its own.
+    asks.iter().take_while(fits).count().max(1)
 }
 
 fn settings(protocol: Protocol, credentials: &Credentials) -> RedisConnectionInfo {
@@ -341,4 +365,27 @@ fn of_connecting(mut fault: Fault) -> Fault {
         fault.kind = FaultKind::Connect;
     }
     fault
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_is_bounded_by_its_commands_and_its_replies() {
+        let (key, group) = ("orders".into(), "workers".into());
+        for (ask, expected) in [
+            (Ask::Stream(&key, 0), 100),
+            (Ask::Stream(&key, 1 << 20), 4),
+            (Ask::Stream(&key, u64::MAX), 1),
+            (Ask::Pending(&key, &group, 1), 400),
+            (Ask::Consumers(&key, &group, 10), 400),
+            // Some 130 KB each, and half a millisecond of Redis's time.
+            (Ask::Consumers(&key, &group, 1000), 32),
+            (Ask::Pending(&key, &group, 1000), 32),
+            (Ask::Consumers(&key, &group, 100_000), 1),
+        ] {
+            assert_eq!(fitting(&[ask; 500]), expected, "{ask:?}");
+        }
+    }
 }

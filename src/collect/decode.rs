@@ -4,7 +4,7 @@
 //! needed and missing, or of another shape, fails this one reply with a message that names it. The redis crate's own
 //! typed replies would turn a negative lag into 1.8e19 and fail a whole reply on one name that is not UTF-8.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use redis::Value;
 
@@ -165,7 +165,7 @@ pub fn consumers(reply: &Value) -> Result<Vec<Consumer>, Unexpected> {
                 name: fields.name("name")?,
                 pending: fields.count("pending")?,
                 // A clock that steps back makes idle negative for a moment: that is 0.
-                idle: Duration::from_millis(fields.integer("idle")?.try_into().unwrap_or(0)),
+                idle: Some(Duration::from_millis(fields.integer("idle")?.try_into().unwrap_or(0))),
                 // -1 is never.
                 inactive: fields
                     .optional_integer("inactive")?
@@ -178,23 +178,41 @@ pub fn consumers(reply: &Value) -> Result<Vec<Consumer>, Unexpected> {
     Ok(consumers)
 }
 
-/// Reads `XPENDING key group - + 1`: the pending entry with the lowest ID.
+/// What a list of pending entries is.
+const PENDING: Unexpected = Unexpected::Shape("XPENDING", "a list of [id, consumer, idle, deliveries]");
+
+/// Reads `XPENDING key group - + 1`, or more of them: the pending entry with the lowest ID.
 ///
 /// # Errors
 /// Another shape than a list of `[id, consumer, idle, deliveries]`.
 pub fn oldest_pending(reply: &Value) -> Result<Option<OldestPending>, Unexpected> {
-    const SHAPE: Unexpected = Unexpected::Shape("XPENDING", "a list of [id, consumer, idle, deliveries]");
     let Some(entry) = items("XPENDING", reply)?.first() else {
         return Ok(None);
     };
     let [entry_id, _consumer, idle, deliveries, ..] = items("XPENDING", entry)? else {
-        return Err(SHAPE);
+        return Err(PENDING);
     };
     Ok(Some(OldestPending {
         id: id("XPENDING", entry_id)?,
-        idle: Duration::from_millis(integer(idle).ok_or(SHAPE)?.try_into().unwrap_or(0)),
-        deliveries: integer(deliveries).and_then(|n| u64::try_from(n).ok()).ok_or(SHAPE)?,
+        idle: Duration::from_millis(integer(idle).ok_or(PENDING)?.try_into().unwrap_or(0)),
+        deliveries: integer(deliveries).and_then(|n| u64::try_from(n).ok()).ok_or(PENDING)?,
     }))
+}
+
+/// Reads the same: who owns the entries, ordered by name, each with how many of them.
+///
+/// # Errors
+/// Another shape than a list of `[id, consumer, idle, deliveries]`.
+pub fn owners(reply: &Value) -> Result<Vec<Consumer>, Unexpected> {
+    let mut owned = BTreeMap::<&[u8], u64>::new();
+    for entry in items("XPENDING", reply)? {
+        let [_id, consumer, ..] = items("XPENDING", entry)? else {
+            return Err(PENDING);
+        };
+        *owned.entry(bytes(consumer).ok_or(PENDING)?).or_default() += 1;
+    }
+    let owner = |(name, pending)| Consumer { name: Name::from(name), pending, idle: None, inactive: None };
+    Ok(owned.into_iter().map(owner).collect())
 }
 
 /// Entries of `XRANGE` or `XREVRANGE`.

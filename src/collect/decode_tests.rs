@@ -94,10 +94,10 @@ fn nil_and_negative_counters_stay_what_they_are() {
 #[test]
 fn times_of_consumers_are_never_negative() {
     let consumer = |field, value| one_consumer(&with(consumer_pairs(Line::V8), field, value)).unwrap();
-    assert_eq!(consumer("idle", Value::Int(-3)).idle, Duration::ZERO);
+    assert_eq!(consumer("idle", Value::Int(-3)).idle, Some(Duration::ZERO));
     assert_eq!(consumer("inactive", Value::Int(-1)).inactive, None);
     assert_eq!(consumer("inactive", Value::Int(0)).inactive, Some(Duration::ZERO));
-    assert_eq!(consumer("idle", Value::Int(i64::MAX)).idle, Duration::from_millis(i64::MAX as u64));
+    assert_eq!(consumer("idle", Value::Int(i64::MAX)).idle, Some(Duration::from_millis(i64::MAX as u64)));
 }
 
 #[test]
@@ -226,6 +226,24 @@ fn oldest_pending_entry() {
         reply("5-1", 1, -1),
     ] {
         assert!(matches!(oldest_pending(&bad), Err(Unexpected::Shape("XPENDING", _))), "{bad:?}");
+    }
+}
+
+#[test]
+fn owners_of_pending_entries() {
+    let entry = |id: &str, owner: &[u8]| list([text(id), text(owner), Value::Int(1), Value::Int(1)]);
+    let found = owners(&list([entry("1-0", b"b"), entry("2-0", b"\xff"), entry("3-0", b"b")])).unwrap();
+    let owner =
+        |name: &[u8], pending| Consumer { name: Name::from(name), pending, idle: None, inactive: None };
+    assert_eq!(found, [owner(b"b", 2), owner(b"\xff", 1)]);
+    assert_eq!(owners(&list([])), Ok(vec![]));
+    for bad in [
+        Value::Nil,
+        list([Value::Nil]),
+        list([list([text("5-1")])]),
+        list([list([text("5-1"), Value::Int(1)])]),
+    ] {
+        assert!(matches!(owners(&bad), Err(Unexpected::Shape("XPENDING", _))), "{bad:?}");
     }
 }
 

@@ -1,6 +1,9 @@
-//! Which streams there are: names as configured, and what `SCAN … TYPE stream` finds for globs.
+//! Which streams there are: names as configured, and what `SCAN … TYPE stream` finds for globs, as many as the limit lets
+//! in. A search is done in pieces, a bounded one at each poll.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{commands, connect::Link, decode};
 use crate::{
@@ -15,8 +18,11 @@ use crate::{
 /// `COUNT` of one SCAN: keys that Redis looks at, some 0.2 ms of its time.
 const KEYS_PER_SCAN: u32 = 1000;
 
-/// Most SCANs in one poll once all keys have been seen: a larger key space takes several polls to go round.
-const SCANS_PER_POLL: usize = 200;
+/// Most SCANs in one poll as long as not all keys have been seen: some 0.2 s of Redis's time.
+const SCANS_AT_FIRST: u64 = 1000;
+
+/// The same once they have: a larger key space takes several polls to go round.
+const SCANS_PER_POLL: u64 = 200;
 
 /// The names of one database, kept between polls.
 #[derive(Debug)]
@@ -26,13 +32,16 @@ pub struct Known {
     /// What was found. Only the answer that a stream does not exist ends that: a key on its way from one node of a
     /// cluster to another may be missed by a search.
     found: BTreeSet<Name>,
+    /// Most names that are found: what the limit leaves room for, besides the exact ones.
+    most: usize,
 }
 
 impl Known {
     /// What the configuration names; nothing is found yet.
     #[must_use]
     pub fn new(server: &RedisServer) -> Self {
-        let mut known = Known { exact: BTreeSet::new(), globs: Vec::new(), found: BTreeSet::new() };
+        let (exact, found) = Default::default();
+        let mut known = Known { exact, globs: Vec::new(), found, most: 0 };
         for pattern in &server.streams {
             match pattern {
                 Pattern::Exact(name) => _ = known.exact.insert(name.clone()),
@@ -40,6 +49,7 @@ impl Known {
             }
         }
         known.exact.extend(server.expected.iter().map(|expected| expected.stream.clone()));
+        known.most = server.limits.streams.saturating_sub(known.exact.len());
         known
     }
 
@@ -60,9 +70,18 @@ impl Known {
         self.exact.contains(name)
     }
 
-    /// Streams were found.
-    pub fn extend(&mut self, found: impl IntoIterator<Item = Name>) {
-        self.found.extend(found);
+    /// Streams were found. The first ones by name are kept; returns how many are not. A kept one that a new one pushes out
+    /// counts, and once more when the search meets it again in the same round.
+    pub fn extend(&mut self, found: impl IntoIterator<Item = Name>) -> u64 {
+        let mut left_out = 0;
+        for name in found {
+            let is_new = !self.exact.contains(&name) && self.found.insert(name);
+            if is_new && self.found.len() > self.most {
+                self.found.pop_last();
+                left_out += 1;
+            }
+        }
+        left_out
     }
 
     /// A stream that was found is gone.
@@ -77,49 +96,97 @@ pub struct Scan {
     /// Of the round under way; `None` between rounds.
     cursor: Option<u64>,
     /// Whether all keys have been seen once.
-    complete: bool,
+    is_complete: bool,
+    /// SCANs of the round under way, or of the latest one.
+    scans: u64,
+    /// What was found and not taken away yet: a search that fails half way has found it all the same.
+    found: Vec<Name>,
+    /// Streams of the round under way that the limit leaves out.
+    left_out: u64,
+    /// The same of the latest whole round.
+    left_out_before: u64,
+    /// Whether a round has ended since that was last counted.
+    has_ended: bool,
 }
 
 impl Scan {
-    /// A cursor means nothing to another connection, which may lead to another server.
+    /// Another process may have other streams: all of its keys have to be searched.
     pub fn restart(&mut self) {
-        // And it may have streams that are not known: the next search goes through all of its keys.
-        *self = Scan::default();
+        *self = Scan { found: std::mem::take(&mut self.found), ..Scan::default() };
     }
 
-    /// Looks for streams. The first round of a connection goes through all keys; later ones are bounded: in a large key
-    /// space, a stream that is new is found some polls later.
+    /// Whether a restart would lose anything.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.is_complete || self.cursor.is_some()
+    }
+
+    /// Whether all keys of the process have been seen once.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Keys that were seen in this round, more or less.
+    #[must_use]
+    pub fn keys(&self) -> u64 {
+        self.scans * u64::from(KEYS_PER_SCAN)
+    }
+
+    /// What was found since it was last asked.
+    pub fn take_found(&mut self) -> Vec<Name> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// So many of what was found are left out. Returns how many are, all in all.
+    pub fn leave_out(&mut self, count: u64) -> u64 {
+        self.left_out += count;
+        if std::mem::take(&mut self.has_ended) {
+            self.left_out_before = std::mem::take(&mut self.left_out);
+        }
+        self.left_out.max(self.left_out_before)
+    }
+
+    /// Looks for streams, from where the search stands. In a large key space it takes several polls to see all keys, and
+    /// later on a stream that is new is found some polls later. A slow server ends the search of a poll after `time`.
     ///
     /// # Errors
     /// No reply, or SCAN is refused.
-    pub async fn search(&mut self, link: &mut Link, globs: &[Glob]) -> Result<Vec<Name>, Fault> {
-        let mut found = Vec::new();
+    pub async fn search(&mut self, link: &mut Link, globs: &[Glob], time: Duration) -> Result<(), Fault> {
         if globs.is_empty() {
-            return Ok(found);
+            return Ok(());
         }
-        let mut scans = 0;
-        while !self.complete || scans < SCANS_PER_POLL {
-            scans += 1;
-            if self.step(link, globs, &mut found).await? {
-                self.complete = true;
+        let started = Instant::now();
+        let most = if self.is_complete { SCANS_PER_POLL } else { SCANS_AT_FIRST };
+        for _ in 0..most {
+            self.step(link, globs).await?;
+            if self.cursor.is_none() {
+                (self.is_complete, self.has_ended) = (true, true);
+            }
+            if self.cursor.is_none() || started.elapsed() >= time {
                 break;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
-    /// One SCAN; true at the end of the round.
-    async fn step(&mut self, link: &mut Link, globs: &[Glob], found: &mut Vec<Name>) -> Result<bool, Fault> {
+    /// One SCAN.
+    async fn step(&mut self, link: &mut Link, globs: &[Glob]) -> Result<(), Fault> {
         let mut pipeline = redis::pipe();
-        let command = commands::SCAN.push(&mut pipeline).arg(self.cursor.take().unwrap_or(0));
+        let command = commands::SCAN.push(&mut pipeline).arg(self.cursor.unwrap_or(0));
         // One glob is matched by Redis, several by us: one pass over the keys is enough for all.
         if let [glob] = globs {
             command.arg("MATCH").arg(glob.text());
         }
         command.arg("COUNT").arg(KEYS_PER_SCAN).arg("TYPE").arg("stream");
         let (cursor, keys) = link.single(&pipeline, &commands::SCAN, decode::scan).await?;
-        found.extend(keys.into_iter().filter(|key| globs.iter().any(|glob| glob.matches(key))));
+        self.found.extend(keys.into_iter().filter(|key| globs.iter().any(|glob| glob.matches(key))));
+        self.scans = if self.cursor.is_some() { self.scans + 1 } else { 1 };
         self.cursor = Some(cursor).filter(|cursor| *cursor != 0);
-        Ok(cursor == 0)
+        Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "discover_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ use crate::{
     config::HostPort,
     model::{
         fault::{Fault, FaultKind},
+        limits::Limit,
         name::Name,
         snapshot::{Group, Poll},
     },
@@ -27,12 +28,15 @@ pub struct Journal {
     disagreeing: BTreeSet<(Name, Name)>,
     /// Whether no Sentinel can be asked.
     is_unguided: bool,
+    /// Which limits leave something out, in the order of [`Limit::ALL`].
+    limited: [bool; Limit::ALL.len()],
 }
 
 /// How a server was at a poll, with the reason.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Up,
+    Searching,
     Partial(String),
     Down(String),
 }
@@ -41,28 +45,28 @@ impl Journal {
     /// Nothing logged yet.
     #[must_use]
     pub fn new(redis: Arc<str>) -> Self {
-        Journal {
-            redis,
-            state: None,
-            failing: BTreeMap::new(),
-            disagreeing: BTreeSet::new(),
-            is_unguided: false,
-        }
+        let (failing, disagreeing, limited) = Default::default();
+        Journal { redis, state: None, failing, disagreeing, limited, is_unguided: false }
     }
 
     /// How the latest poll ended.
     pub fn ended(&mut self, latest: &Result<(), Fault>, poll: Option<&Poll>) {
         let redis = &*self.redis;
-        let incomplete = poll.and_then(|poll| poll.incomplete.first()).map(|part| &part.fault);
-        let now = match (latest, incomplete) {
-            (Ok(()), None) => State::Up,
-            (Ok(()), Some(fault)) => State::Partial(fault.message.clone()),
+        let mut incomplete = poll.iter().flat_map(|poll| &poll.incomplete).map(|part| &part.fault);
+        let failed = incomplete.clone().find(|fault| fault.kind.is_failure());
+        let now = match (latest, failed) {
             (Err(fault), _) => State::Down(fault.message.clone()),
+            (Ok(()), Some(fault)) => State::Partial(fault.message.clone()),
+            (Ok(()), None) if incomplete.any(|fault| fault.kind == FaultKind::Unfinished) => State::Searching,
+            (Ok(()), None) => State::Up,
         };
         if self.state.as_ref() != Some(&now) {
             let (version, streams) = poll.map(|poll| (&*poll.version, poll.streams.len())).unzip();
             match &now {
                 State::Up => tracing::info!(redis, version, streams, "redis is up"),
+                State::Searching => {
+                    tracing::info!(redis, version, streams, "redis is up; its keys are still being searched");
+                }
                 State::Partial(reason) => {
                     tracing::warn!(redis, streams, reason, "redis can be polled in part only");
                 }
@@ -116,7 +120,30 @@ impl Journal {
     /// What a poll found. Returns the number of groups whose lag Redis reports wrongly.
     pub fn measured(&mut self, poll: &Poll) -> u64 {
         self.faults(poll);
+        self.limits(poll);
         self.disagreements(poll)
+    }
+
+    /// Each limit is told once, with the first place where it leaves something out.
+    fn limits(&mut self, poll: &Poll) {
+        let redis = &*self.redis;
+        for (limit, was_limited) in Limit::ALL.iter().zip(&mut self.limited) {
+            let cuts = || poll.cuts().filter(|cut| cut.limit == *limit);
+            let (first, left_out) = (cuts().next(), cuts().map(|cut| cut.left_out).sum::<u64>());
+            let limit = limit.label();
+            match first {
+                Some(first) if !*was_limited => {
+                    let mut streams = poll.streams.iter();
+                    let stream = streams.find(|entry| entry.cuts().any(|cut| std::ptr::eq(cut, first)));
+                    let stream = stream.map(|entry| tracing::field::display(&entry.name));
+                    let reason = &first.fault.message;
+                    tracing::warn!(redis, limit, left_out, stream, reason, "a limit leaves something out");
+                }
+                None if *was_limited => tracing::info!(redis, limit, "the limit leaves nothing out any more"),
+                _ => {}
+            }
+            *was_limited = first.is_some();
+        }
     }
 
     fn faults(&mut self, poll: &Poll) {

@@ -4,7 +4,7 @@
 //! A node that cannot be measured costs only its own streams: they have its fault in the place of their numbers. Whether
 //! there are others besides nobody knows then, and the poll says so.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 
@@ -19,6 +19,7 @@ use crate::{
     config::{Budget, RedisServer},
     model::{
         fault::{Fault, FaultKind},
+        limits::{Cut, Limit},
         name::Name,
         snapshot::StreamEntry,
     },
@@ -27,6 +28,8 @@ use crate::{
 /// One database, and what is remembered of it between polls.
 pub struct Keyspace {
     database: u32,
+    /// Longest time to search in one poll: it must leave some to measure in.
+    search_time: Duration,
     known: Known,
     nodes: Vec<Node>,
 }
@@ -42,6 +45,8 @@ pub struct Gathered {
     pub versions: BTreeSet<String>,
     /// Why there may be streams that are not among them.
     pub incomplete: Option<Fault>,
+    /// What the limit on streams leaves out.
+    pub cut: Option<Cut>,
     /// Whether no node could be measured.
     pub is_down: bool,
     /// Groups that were deleted between two commands.
@@ -55,8 +60,8 @@ pub struct Gathered {
 impl Keyspace {
     /// Nothing is known of it yet.
     #[must_use]
-    pub fn new(database: u32, server: &RedisServer) -> Self {
-        Keyspace { database, known: Known::new(server), nodes: Vec::new() }
+    pub fn new(database: u32, server: &RedisServer, search_time: Duration) -> Self {
+        Keyspace { database, search_time, known: Known::new(server), nodes: Vec::new() }
     }
 
     /// Its nodes from now on. What is remembered of those that stay, stays.
@@ -82,8 +87,9 @@ impl Keyspace {
         self.nodes.iter_mut().for_each(Node::search_anew);
     }
 
-    /// From the next poll on, within this budget.
-    pub fn limit(&mut self, budget: Budget) {
+    /// From the next poll on, within this budget, and with so much time for a search.
+    pub fn limit(&mut self, budget: Budget, search_time: Duration) {
+        self.search_time = search_time;
         self.nodes.iter_mut().for_each(|node| node.limit(budget));
     }
 
@@ -111,10 +117,14 @@ impl Keyspace {
             }
         }
         gathered.is_down = down.iter().all(Option::is_some);
-        gathered.incomplete = down.into_iter().flatten().next().or(gathered.incomplete);
+        let is_searching =
+            !self.known.globs().is_empty() && !self.nodes.iter().all(|node| node.scan.is_complete());
+        let cut = gathered.cut.as_ref().map(|cut| cut.fault.clone());
+        let incomplete = down.into_iter().flatten().next().or(gathered.incomplete);
+        gathered.incomplete = incomplete.or_else(|| is_searching.then(|| self.searching())).or(cut);
         self.resolve(server, &mut gathered);
         gathered.streams.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        gathered.commands = self.nodes.iter_mut().map(|node| std::mem::take(&mut node.commands)).sum();
+        gathered.commands = self.nodes.iter_mut().map(Node::count_commands).sum();
         gathered
     }
 
@@ -125,15 +135,16 @@ impl Keyspace {
         journal: &Journal,
         gathered: &mut Gathered,
     ) -> Vec<Option<Fault>> {
-        let globs = self.known.globs();
-        let searches = join_all(self.nodes.iter_mut().map(|node| node.search(server, globs, journal))).await;
+        let (globs, time) = (self.known.globs(), self.search_time);
+        let searches = self.nodes.iter_mut().map(|node| node.search(server, globs, time, journal));
+        let searches = join_all(searches).await;
         let mut down = Vec::with_capacity(searches.len());
-        for found in searches {
-            down.push(match found {
-                Ok(found) => {
-                    self.known.extend(found);
-                    None
-                }
+        let mut left_out = 0;
+        for (searched, node) in searches.into_iter().zip(&mut self.nodes) {
+            let above = self.known.extend(node.scan.take_found());
+            left_out += node.scan.leave_out(above);
+            down.push(match searched {
+                Ok(()) => None,
                 Err(fault) if fault.kind.is_server_wide() => Some(fault),
                 Err(fault) => {
                     gathered.incomplete = Some(fault);
@@ -141,7 +152,20 @@ impl Keyspace {
                 }
             });
         }
+        gathered.cut = (left_out > 0).then(|| {
+            let most = server.limits.streams;
+            let what =
+                format!("there are more streams than limits.streams lets in, {most}: {left_out} left out");
+            Cut::new(Limit::Streams, left_out, &what)
+        });
         down
+    }
+
+    fn searching(&self) -> Fault {
+        let keys: u64 = self.nodes.iter().map(|node| node.scan.keys()).sum();
+        let message =
+            format!("the keys are still being searched for streams: about {keys} were looked at so far");
+        Fault::new(FaultKind::Unfinished, message)
     }
 
     /// The names that each node has to answer for, in order.

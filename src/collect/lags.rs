@@ -36,6 +36,9 @@ const LIFETIME_SECONDS: u64 = 3600;
 /// Most entries of the first page of a stream, from which the size of its entries is learned.
 const FIRST_PAGE: u64 = 16;
 
+/// Bytes of a group in XINFO GROUPS, with a name of usual length.
+const BYTES_OF_GROUP: u64 = 160;
+
 /// Most entries that are asked for at once: then what they took is known before more are.
 const ENTRIES_AT_ONCE: u64 = 1000;
 
@@ -45,6 +48,8 @@ struct Watched {
     expires: UnixMicros,
     /// Bytes of the larger one of the first and the last entry, which XINFO STREAM returns whole.
     ends_bytes: u64,
+    /// Groups that it has.
+    groups: u64,
     /// Average size of an entry in a page; `None` before the first one.
     entry_bytes: Option<u64>,
 }
@@ -63,7 +68,7 @@ pub struct Measured {
 /// The lags of one server, kept between polls.
 pub struct Lags {
     budget: Budget,
-    /// The server at the latest poll; `None` on a new connection.
+    /// The server at the latest poll; `None` before the first one. Another connection may lead to another server.
     server: Option<(Option<Identity>, Trust)>,
     watched: BTreeMap<Name, Watched>,
     /// Where in the list of streams that wish to read the next poll begins, so that each gets its turn.
@@ -91,16 +96,14 @@ impl Lags {
         self.budget = budget;
     }
 
-    /// A new connection may lead to another server.
-    pub fn forget_all(&mut self) {
-        self.watched.clear();
-        self.server = None;
-    }
-
-    /// Bytes that XINFO STREAM of a stream will have, by its latest answer.
+    /// Bytes that XINFO STREAM and XINFO GROUPS of a stream will have, by their latest answers.
     #[must_use]
     pub fn stream_bytes(&self, name: &Name) -> u64 {
-        self.watched.get(name).map_or(0, |watched| watched.ends_bytes.saturating_mul(2))
+        let bytes = |watched: &Watched| {
+            let groups = watched.groups.saturating_mul(BYTES_OF_GROUP);
+            watched.ends_bytes.saturating_mul(2).saturating_add(groups)
+        };
+        self.watched.get(name).map_or(0, bytes)
     }
 
     /// Measures every stream that could be read; reads entries where the budget allows it, and says how many it read.
@@ -160,9 +163,11 @@ impl Lags {
             tracker: Tracker::new(trust),
             expires: UnixMicros(now.0.saturating_add(lifetime_micros(name))),
             ends_bytes: 0,
+            groups: 0,
             entry_bytes: None,
         });
         watched.ends_bytes = answer.stream.ends_bytes;
+        watched.groups = answer.stream.groups;
         let stream = answer.stream.facts();
         watched
             .tracker

@@ -8,27 +8,27 @@ use super::{
     connect::{Link, Peer},
     decode::GroupInfo,
     lags::{Lags, Measured},
-    trust::ServerInfo,
+    trust::{Identity, ServerInfo},
 };
 use crate::{
     config::RedisServer,
     model::{
         fault::{Fault, FaultKind},
         lag::Lag,
+        limits::{Cut, Limit, keep},
         name::Name,
-        snapshot::{Group, Stream, StreamEntry},
+        snapshot::{Consumer, Group, Stream, StreamEntry},
         time::UnixMicros,
     },
 };
-
-/// Most consumers of a group that are asked for: a list of a million would block Redis for half a second.
-const MOST_CONSUMERS: u64 = 1000;
 
 /// What one process said of the streams that were asked for.
 #[derive(Debug)]
 pub struct Answer {
     /// Version that it states.
     pub version: String,
+    /// Which process it is.
+    pub identity: Option<Identity>,
     /// In the order of the names. A stream that does not exist has the fault `Vanished`.
     pub streams: Vec<StreamEntry>,
     /// Groups that were deleted between two commands.
@@ -57,7 +57,7 @@ pub async fn measure(
     let entries = names.iter().zip(states).map(|(name, state)| entry(name, state, peer.database, server));
     let mut streams = entries.collect::<Vec<_>>();
     let vanished = ask_groups(link, &mut streams, server).await?;
-    Ok(Answer { version: info.version, streams, vanished, entries_read })
+    Ok(Answer { version: info.version, identity: info.identity, streams, vanished, entries_read })
 }
 
 /// What a configuration expects of a stream in this state goes with it.
@@ -89,17 +89,21 @@ async fn ask_streams(
 
 fn stream(name: &Name, measured: Measured, redis_time: UnixMicros, server: &RedisServer) -> Stream {
     let info = measured.answer.stream;
-    let mut groups: Vec<_> = measured
-        .answer
-        .groups
-        .into_iter()
-        .zip(measured.lags)
-        .filter(|(info, _)| {
-            server.groups.includes(&info.name) || expected(name, server).any(|group| *group == info.name)
-        })
-        .map(|(info, lag)| group(info, lag, server))
-        .collect();
+    let is_expected = |group: &Name| expected(name, server).any(|expected| expected == group);
+    let mut included: Vec<_> = measured.answer.groups.into_iter().zip(measured.lags).collect();
+    included.retain(|(info, _)| server.groups.includes(&info.name) || is_expected(&info.name));
+    let names: Vec<_> = included.iter().map(|(info, _)| &info.name).collect();
+    let most = server.limits.groups_per_stream;
+    let kept = keep(&names, |group| is_expected(group), most);
+    let count = included.len();
+    let kept = included.into_iter().zip(kept).filter(|(_, kept)| *kept);
+    let mut groups: Vec<_> = kept.map(|((info, lag), _)| group(info, lag, server)).collect();
     groups.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let left_out = count - groups.len();
+    let cut = (left_out > 0).then(|| {
+        let what = format!("the stream has {count} groups, more than {most}: {left_out} left out");
+        Cut::new(Limit::Groups, left_out as u64, &what)
+    });
     Stream {
         redis_time,
         length: info.length,
@@ -112,6 +116,7 @@ fn stream(name: &Name, measured: Measured, redis_time: UnixMicros, server: &Redi
         ends: info.ends,
         counting: measured.counting,
         groups,
+        cut,
     }
 }
 
@@ -126,6 +131,7 @@ fn group(info: GroupInfo, lag: Lag, server: &RedisServer) -> Group {
         lag,
         oldest_pending: Ok(None),
         consumers: server.consumers.then(|| Ok(Vec::new())),
+        cut: None,
     }
 }
 
@@ -147,21 +153,25 @@ fn missing_groups(name: &Name, state: &Result<Option<Stream>, Fault>, server: &R
         .collect()
 }
 
-/// Asks for the oldest pending entry and the consumers of every group that has any; returns how many groups are gone.
+/// Asks for the oldest pending entry and the consumers of every group that has any; of a group with too many consumers,
+/// for those that own pending entries. Returns how many groups are gone.
 async fn ask_groups(
     link: &mut Link,
     streams: &mut [StreamEntry],
     server: &RedisServer,
 ) -> Result<u64, Fault> {
+    let most = server.limits.consumers_per_group;
+    // XPENDING without a range names all owners at once, however many: its cost has no bound.
+    let has_owners = |group: &Group| server.consumers && group.consumer_count > most && group.pending < most;
     let pending: Vec<_> = groups(streams)
         .filter(|(_, group)| group.pending > 0)
-        .map(|(key, group)| Ask::OldestPending(key, &group.name))
+        .map(|(key, group)| Ask::Pending(key, &group.name, if has_owners(group) { most } else { 1 }))
         .collect();
     let consumers: Vec<_> = groups(streams)
-        .filter(|(_, group)| server.consumers && (1..=MOST_CONSUMERS).contains(&group.consumer_count))
-        .map(|(key, group)| Ask::Consumers(key, &group.name))
+        .filter(|(_, group)| server.consumers && (1..=most).contains(&group.consumer_count))
+        .map(|(key, group)| Ask::Consumers(key, &group.name, group.consumer_count))
         .collect();
-    let mut pending = link.ask(&pending, ask::oldest_pending_answer).await?.into_iter();
+    let mut pending = link.ask(&pending, ask::pending_answer).await?.into_iter();
     let mut consumers = link.ask(&consumers, ask::consumers_answer).await?.into_iter();
 
     // The answers come in the order of the questions, and those in the order of the groups.
@@ -173,17 +183,19 @@ async fn ask_groups(
         // One that is expected and was deleted meanwhile is missing from now on, not from sums over this poll.
         let mut missing = Vec::new();
         stream.groups.retain_mut(|group| {
+            let mut owners = (group.pending == 0).then(Vec::new);
             if group.pending > 0
                 && let Some(answer) = pending.next()
             {
-                group.oldest_pending = answer;
+                group.oldest_pending = answer.map(|answer| {
+                    owners = answer.owners;
+                    answer.oldest
+                });
             }
-            if server.consumers {
-                group.consumers = match group.consumer_count {
-                    0 => Some(Ok(Vec::new())),
-                    1..=MOST_CONSUMERS => consumers.next(),
-                    count => Some(Err(too_many_consumers(count))),
-                };
+            if server.consumers && group.consumer_count > most {
+                limit_consumers(group, owners, most);
+            } else if server.consumers && group.consumer_count > 0 {
+                group.consumers = consumers.next();
             }
             let gone = group.faults().any(|fault| fault.kind == FaultKind::Vanished);
             vanished += u64::from(gone);
@@ -197,9 +209,17 @@ async fn ask_groups(
     Ok(vanished)
 }
 
-fn too_many_consumers(count: u64) -> Fault {
-    let message = format!("the group has {count} consumers: more than {MOST_CONSUMERS} are not asked for");
-    Fault::new(FaultKind::TooMany, message)
+/// Of too many consumers, only those that own pending entries are shown, where they are known.
+fn limit_consumers(group: &mut Group, owners: Option<Vec<Consumer>>, most: u64) {
+    let count = group.consumer_count;
+    let shown = owners.as_ref().map_or(0, Vec::len);
+    let what = match owners {
+        Some(_) => format!("only those that own pending entries are shown, which are {shown}"),
+        None => "none is shown, since the pending entries are too many too, or could not be read".to_owned(),
+    };
+    let what = format!("the group has {count} consumers, more than {most}: {what}");
+    group.cut = Some(Cut::new(Limit::Consumers, count.saturating_sub(shown as u64), &what));
+    group.consumers = owners.map(Ok);
 }
 
 fn groups(streams: &[StreamEntry]) -> impl Iterator<Item = (&Name, &Group)> {

@@ -4,16 +4,19 @@
 //! A connection that was kept may have been closed meanwhile, by a timeout of Redis or of something in between: that is
 //! found out only at the next request, and is no failure of Redis. It is replaced once, and asked again.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{
-    connect::{Link, Peer},
+    connect::{Link, Peer, Sent},
     credentials::Credentials,
     discover::Scan,
     journal::Journal,
     lags::Lags,
     measure::{self, Answer},
     renewal::Renewal,
+    trust::Identity,
 };
 use crate::{
     config::{Budget, RedisServer},
@@ -28,13 +31,18 @@ use crate::{
 pub struct Node {
     /// Which it is.
     pub peer: Peer,
-    /// Commands sent to it, until somebody counts them.
-    pub commands: u64,
+    /// How far it was searched.
+    pub scan: Scan,
+    /// Commands sent over connections that are gone, until somebody counts them.
+    commands: u64,
+    /// Commands sent over the latest connection: it is dropped with a poll that takes too long.
+    sent: Sent,
     link: Option<Link>,
     /// Whether the connection is from an earlier poll.
     is_kept: bool,
     renewal: Renewal,
-    scan: Scan,
+    /// The process at the latest poll; `None` where that is not known.
+    identity: Option<Identity>,
     lags: Lags,
 }
 
@@ -44,13 +52,20 @@ impl Node {
     pub fn new(peer: Peer, budget: Budget) -> Self {
         Node {
             peer,
+            scan: Scan::default(),
             commands: 0,
+            sent: Sent::default(),
             link: None,
             is_kept: false,
             renewal: Renewal::default(),
-            scan: Scan::default(),
+            identity: None,
             lags: Lags::new(budget),
         }
+    }
+
+    /// Commands sent to it since they were last counted.
+    pub fn count_commands(&mut self) -> u64 {
+        std::mem::take(&mut self.commands) + self.sent.take()
     }
 
     /// The next poll opens a new connection.
@@ -68,7 +83,7 @@ impl Node {
         self.lags.limit(budget);
     }
 
-    /// Searches for streams, which begins a poll.
+    /// Searches for streams, for some time at most, which begins a poll.
     ///
     /// # Errors
     /// No connection, no reply, or SCAN is refused.
@@ -76,15 +91,16 @@ impl Node {
         &mut self,
         server: &RedisServer,
         globs: &[Glob],
+        time: Duration,
         journal: &Journal,
-    ) -> Result<Vec<Name>, Fault> {
+    ) -> Result<(), Fault> {
         self.is_kept = self.link.is_some();
         if let Some(link) = self.link.take() {
             self.link = Some(self.renewed(link, server, journal).await);
         }
         loop {
             let mut link = self.linked(server).await?;
-            let found = self.scan.search(&mut link, globs).await;
+            let found = self.scan.search(&mut link, globs, time).await;
             if let Some(found) = self.after(link, found) {
                 return found;
             }
@@ -100,6 +116,10 @@ impl Node {
             let mut link = self.linked(server).await?;
             let answer = measure::measure(&mut link, &mut self.lags, server, &self.peer, names).await;
             if let Some(answer) = self.after(link, answer) {
+                if let Ok(answer) = &answer {
+                    let is_another = self.identity.is_some() && self.identity != answer.identity;
+                    self.recognised(answer.identity.clone(), !is_another);
+                }
                 return answer;
             }
         }
@@ -110,14 +130,38 @@ impl Node {
         if let Some(link) = self.link.take() {
             return Ok(link);
         }
-        self.scan.restart();
-        self.lags.forget_all();
-        Link::open(server, &self.peer, self.credentials(server)?).await
+        let credentials = self.credentials(server)?;
+        self.opened(server, credentials).await
+    }
+
+    /// A new connection. A search that has begun goes on only where it leads to the same process; whether what was proved
+    /// still holds, each poll looks.
+    async fn opened(&mut self, server: &RedisServer, credentials: Credentials) -> Result<Link, Fault> {
+        let mut link = Link::open(server, &self.peer, credentials).await?;
+        if self.scan.has_begun() {
+            let identity = match link.identify().await {
+                Ok((info, _)) => info.identity,
+                Err(fault) if fault.kind.is_server_wide() => return Err(fault),
+                Err(_) => None,
+            };
+            // One that is not known may be another one.
+            let is_same = identity.is_some() && self.identity == identity;
+            self.recognised(identity, is_same);
+        }
+        self.commands += self.sent.take();
+        self.sent = link.sent.clone();
+        Ok(link)
+    }
+
+    fn recognised(&mut self, identity: Option<Identity>, is_same: bool) {
+        if !is_same {
+            self.scan.restart();
+        }
+        self.identity = identity;
     }
 
     /// Keeps the connection after a request, unless replies to it may still be in flight. `None` is to ask again.
-    fn after<T>(&mut self, mut link: Link, result: Result<T, Fault>) -> Option<Result<T, Fault>> {
-        self.commands += std::mem::take(&mut link.commands);
+    fn after<T>(&mut self, link: Link, result: Result<T, Fault>) -> Option<Result<T, Fault>> {
         match &result {
             Err(fault) if fault.kind == FaultKind::Disconnected && self.is_kept => {
                 self.is_kept = false;
@@ -142,13 +186,12 @@ impl Node {
             return link;
         }
         let opened = match read.clone() {
-            Ok(credentials) => Link::open(server, &self.peer, credentials).await,
+            Ok(credentials) => self.opened(server, credentials).await,
             Err(fault) => Err(fault),
         };
         match opened {
             Ok(new) => {
                 journal.renewed(&self.peer);
-                self.scan.restart();
                 new
             }
             Err(fault) => {

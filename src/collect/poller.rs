@@ -4,7 +4,8 @@
 //! Newer orders are followed between two polls.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, hash_map::RandomState},
+    hash::BuildHasher as _,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     assignment::{Assignment, has_same_streams, is_reached_alike},
+    backoff::Backoff,
     journal::Journal,
     keyspace::{Gathered, Keyspace},
     locate::Locator,
@@ -40,6 +42,9 @@ pub struct Poller {
     config: RedisServer,
     policy: Policy,
     interval: Duration,
+    /// Longest time that a poll may take.
+    timeout: Duration,
+    backoff: Backoff,
     snapshot: watch::Sender<Arc<Snapshot>>,
     /// Cancelled once it has to end: from then on it publishes nothing.
     retired: CancellationToken,
@@ -61,14 +66,17 @@ impl Poller {
         retired: CancellationToken,
     ) -> Poller {
         let of = &assignment.server;
+        let keyspace = |database: &u32| Keyspace::new(*database, of, assignment.search_time());
         Poller {
             policy: assignment.policy,
             interval: assignment.interval,
+            timeout: assignment.timeout,
+            backoff: Backoff::new(assignment.interval, assignment.max_backoff),
             snapshot,
             retired,
             budget: assignment.budget,
             locator: Locator::default(),
-            keyspaces: of.databases.iter().map(|database| Keyspace::new(*database, of)).collect(),
+            keyspaces: of.databases.iter().map(keyspace).collect(),
             server,
             journal: Journal::new(of.name.clone()),
             config: of.clone(),
@@ -87,7 +95,7 @@ impl Poller {
     }
 
     /// Polls at every interval until it is retired, and at once when its orders change. A poll that takes longer delays
-    /// the next one; none is made up for.
+    /// the next one; none is made up for. One that found nobody delays it too.
     pub async fn run(mut self, mut orders: watch::Receiver<Assignment>) {
         let retired = self.retired.clone();
         if matches!(&self.config.tls, Some(Tls { verify: false, .. })) {
@@ -113,6 +121,11 @@ impl Poller {
                 () = retired.cancelled() => return,
                 () = self.round() => {}
             }
+            let latest = self.server.latest.as_ref().unwrap_or(&Ok(()));
+            // Every hasher of the standard library has a key of its own.
+            if let Some(wait) = self.backoff.after(latest, RandomState::new().hash_one(())) {
+                ticks.reset_after(wait);
+            }
         }
     }
 
@@ -126,15 +139,16 @@ impl Poller {
             if !has_same_streams(&self.config, &newer.server) {
                 keyspace.look_for(&newer.server);
             }
-            keyspace.limit(newer.budget);
+            keyspace.limit(newer.budget, newer.search_time());
         }
         self.budget = newer.budget;
         self.config = newer.server.clone();
-        (self.policy, self.interval) = (newer.policy, newer.interval);
+        (self.policy, self.interval, self.timeout) = (newer.policy, newer.interval, newer.timeout);
+        self.backoff = Backoff::new(newer.interval, newer.max_backoff);
         self.server.stale_after = newer.stale_after;
     }
 
-    /// Polls until all lags are known, as long as counting gets on, and at most so often.
+    /// Polls until all keys are searched and all lags are known, as long as counting gets on, and at most so often.
     pub async fn rounds(&mut self, most: usize) {
         for _ in 0..most {
             let before = self.server.counters.lag_entries_read;
@@ -144,7 +158,11 @@ impl Poller {
                 let mut groups = poll.streams.iter().flat_map(StreamEntry::groups);
                 groups.any(|group| matches!(group.lag, Lag::Bounded { .. }))
             };
-            if !gets_on || !self.server.poll.as_ref().is_some_and(bounded) {
+            let is_searching = |poll: &Arc<Poll>| {
+                poll.incomplete.iter().any(|part| part.fault.kind == FaultKind::Unfinished)
+            };
+            let poll = self.server.poll.as_ref().filter(|_| self.server.latest == Some(Ok(())));
+            if !poll.is_some_and(|poll| is_searching(poll) || gets_on && bounded(poll)) {
                 return;
             }
         }
@@ -152,7 +170,10 @@ impl Poller {
 
     /// Polls once and publishes what came of it.
     pub async fn round(&mut self) {
-        let latest = self.poll().await;
+        let latest = match tokio::time::timeout(self.timeout, self.poll()).await {
+            Ok(latest) => latest,
+            Err(_) => Err(self.took_too_long()),
+        };
         if let Err(fault) = &latest {
             self.server.counters.count(fault.kind);
         }
@@ -175,11 +196,22 @@ impl Poller {
         });
     }
 
+    /// Whatever was under way is dropped, and connections that were in use with it: replies may be in flight.
+    fn took_too_long(&self) -> Fault {
+        let timeout = humantime::format_duration(self.timeout);
+        let message =
+            format!("the poll took longer than {timeout} (poll.timeout, else poll.stale_after intervals)");
+        Fault::new(FaultKind::Timeout, message)
+    }
+
     async fn poll(&mut self) -> Result<(), Fault> {
         let started = Instant::now();
         let gathered = self.gather().await;
         self.server.counters.commands += self.locator.take_commands();
         let poll = merged(gathered?, started, self.policy, &mut self.server.counters);
+        for cut in poll.cuts() {
+            self.server.counters.left_out[cut.limit as usize] += cut.left_out;
+        }
         self.server.counters.lag_disagreements += self.journal.measured(&poll);
         self.server.poll = Some(Arc::new(poll));
         Ok(())
@@ -219,7 +251,8 @@ fn fault_of_all(gathered: &[Gathered]) -> Option<&Fault> {
 
 /// One poll of all databases, in order.
 fn merged(all: Vec<Gathered>, started: Instant, policy: Policy, counters: &mut Counters) -> Poll {
-    let (mut versions, mut incomplete, mut streams) = (BTreeSet::new(), Vec::new(), Vec::new());
+    let (mut versions, mut streams) = (BTreeSet::new(), Vec::new());
+    let (mut incomplete, mut cuts) = (Vec::new(), Vec::new());
     for mut gathered in all {
         let faults = gathered.streams.iter().flat_map(StreamEntry::faults).chain(&gathered.incomplete);
         faults.for_each(|fault| counters.count(fault.kind));
@@ -227,6 +260,7 @@ fn merged(all: Vec<Gathered>, started: Instant, policy: Policy, counters: &mut C
         counters.lag_entries_read += gathered.entries_read;
         versions.append(&mut gathered.versions);
         streams.append(&mut gathered.streams);
+        cuts.extend(gathered.cut);
         let fault = gathered.incomplete;
         incomplete.extend(fault.map(|fault| Incomplete { db: gathered.database, fault }));
     }
@@ -237,6 +271,7 @@ fn merged(all: Vec<Gathered>, started: Instant, policy: Policy, counters: &mut C
         version: versions.into_iter().collect::<Vec<_>>().join(", ").into(),
         policy,
         incomplete,
+        cuts,
         streams,
     }
 }

@@ -94,7 +94,7 @@ impl Sentinels {
     async fn ask_kept(&mut self, service: Service<'_>) -> bool {
         let Some(mut link) = self.kept.take() else { return false };
         let said = timeout(PATIENCE, service.ask(&mut link)).await;
-        self.commands += std::mem::take(&mut link.commands);
+        self.commands += link.sent.take();
         match said {
             Ok(Ok(Some(answer))) if !self.is_ahead_of(&answer) => self.take_in(link, answer),
             _ => return false,
@@ -120,14 +120,14 @@ impl Sentinels {
             };
             let Some((said, place)) = next else { break };
             silent.remove(&place);
-            let (mut link, answer) = match said {
+            let (link, answer) = match said {
                 Ok(said) => said,
                 Err(fault) => {
                     faults.push((place, fault));
                     continue;
                 }
             };
-            self.commands += std::mem::take(&mut link.commands);
+            self.commands += link.sent.take();
             let grace = Instant::now() + GRACE;
             until = Some(until.map_or(grace, |until| until.min(grace)));
             match answer {

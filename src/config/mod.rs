@@ -22,7 +22,7 @@ pub mod typed;
 mod validate;
 
 pub use kubernetes::{Kubernetes, RequestHeader, TlsFiles};
-pub use server::{Credential, CredentialError, ExpectedGroup, Filter, Protocol, RedisServer};
+pub use server::{Credential, CredentialError, ExpectedGroup, Filter, Limits, Protocol, RedisServer};
 use settings::Setting;
 pub use startup::Startup;
 pub use topology::{Address, HostPort, ReadFrom, Sentinel, Tls, Topology};
@@ -35,6 +35,10 @@ pub struct Config {
     pub poll_interval: Duration,
     /// Age at which a measurement is stale.
     pub stale_after: Duration,
+    /// Longest time that a poll may take; without it, until its measurement is stale.
+    pub poll_timeout: Option<Duration>,
+    /// Longest time between two polls of a server that cannot be reached, but for the interval.
+    pub max_backoff: Duration,
     /// What is read in order to count lags.
     pub budget: Budget,
     /// What is published where a lag is not one proved number.

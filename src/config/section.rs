@@ -168,9 +168,15 @@ impl Section {
     /// A duration; 0 only where a problem with the value was found already.
     #[must_use]
     pub fn duration(&self, path: &str) -> Duration {
-        match self.get(path).map(|checked| &checked.value) {
-            Some(Typed::Duration(duration)) => *duration,
-            _ => Duration::ZERO,
+        self.given_duration(path).unwrap_or_default()
+    }
+
+    /// A duration; `None` where nothing is said.
+    #[must_use]
+    pub fn given_duration(&self, path: &str) -> Option<Duration> {
+        match &self.get(path)?.value {
+            Typed::Duration(duration) => Some(*duration),
+            _ => None,
         }
     }
 

@@ -50,6 +50,19 @@ pub struct RedisServer {
     pub expected: Vec<ExpectedGroup>,
     /// Whether each consumer is measured.
     pub consumers: bool,
+    /// How much of it is measured and shown.
+    pub limits: Limits,
+}
+
+/// How much of a server is measured and shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most streams of a database; those that are named are measured in any case.
+    pub streams: usize,
+    /// Most groups of a stream; those that are expected are shown in any case.
+    pub groups_per_stream: usize,
+    /// Most consumers of a group that are asked for.
+    pub consumers_per_group: u64,
 }
 
 /// A group that should exist.
@@ -165,6 +178,16 @@ pub(super) fn server(section: &Section, problems: &mut Vec<Problem>) -> RedisSer
         },
         expected: section.list("redis[].groups.expect", problems, expected_group),
         consumers: is_true(section, "redis[].consumers"),
+        limits: limits(section),
+    }
+}
+
+fn limits(section: &Section) -> Limits {
+    let most = |path| usize::try_from(section.count(path)).unwrap_or(0);
+    Limits {
+        streams: most("redis[].limits.streams"),
+        groups_per_stream: most("redis[].limits.groups_per_stream"),
+        consumers_per_group: section.size("redis[].limits.consumers_per_group"),
     }
 }
 

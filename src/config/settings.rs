@@ -7,6 +7,7 @@ use std::time::Duration;
 
 mod general;
 mod kubernetes;
+mod server;
 
 pub use kubernetes::NAMESPACE;
 
@@ -46,6 +47,13 @@ const BLANK: Setting = Setting {
     example: "",
     help: "",
 };
+
+/// The longest that most durations may be.
+const HOUR: Duration = Duration::from_secs(3600);
+
+const fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
 
 /// Type and range of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +109,7 @@ pub struct Form {
 }
 
 /// The rows, in the order in which they are shown.
-static TABLES: &[&[Setting]] = &[general::ROWS, kubernetes::ROWS];
+static TABLES: &[&[Setting]] = &[general::ROWS, server::ROWS, kubernetes::ROWS];
 
 /// Every setting there is, in the order in which it is shown.
 pub fn all() -> impl Iterator<Item = &'static Setting> {

@@ -92,6 +92,7 @@ fn nothing_written_is_sound() {
     let config = written().load();
     assert_eq!(config.poll_interval, Duration::from_secs(5));
     assert_eq!(config.stale_after, Duration::from_secs(15));
+    assert_eq!((config.poll_timeout, config.max_backoff), (None, Duration::from_secs(30)));
     assert_eq!(config.listen.iter().map(ListenAddress::to_string).collect::<Vec<_>>(), [":9121"]);
     assert_eq!(config.telemetry_path, "/metrics");
     assert_eq!(config.log.level, tracing::Level::INFO);
@@ -107,6 +108,8 @@ fn nothing_written_is_sound() {
     assert_eq!(server.timeout, Duration::from_secs(5));
     assert_eq!((texts(&server.streams), texts(&server.groups.include)), (vec!["*".into()], vec!["*".into()]));
     assert!(server.groups.exclude.is_empty());
+    let limits = Limits { streams: 100_000, groups_per_stream: 1000, consumers_per_group: 1000 };
+    assert_eq!(server.limits, limits);
 }
 
 #[test]
@@ -114,7 +117,7 @@ fn everything_in_a_file() {
     let config = written()
         .file(
             r#"
-poll: {interval: 1m30s, stale_after: 10}
+poll: {interval: 1m30s, stale_after: 10, timeout: 1m, max_backoff: 2m}
 web:
   listen_address: ["127.0.0.1:80", "[::1]:0"]
   telemetry_path: /of/redis
@@ -128,6 +131,7 @@ redis:
     streams: [orders, "events:*"]
     groups: {include: [a, "b*"], exclude: "bc*"}
     consumers: false
+    limits: {streams: 10, groups_per_stream: 20, consumers_per_group: 30}
   - url: other:7001
     database: 4
 "#,
@@ -136,6 +140,10 @@ redis:
     assert_eq!(
         (config.poll_interval, config.stale_after),
         (Duration::from_secs(90), Duration::from_secs(900))
+    );
+    assert_eq!(
+        (config.poll_timeout, config.max_backoff),
+        (Some(Duration::from_secs(60)), Duration::from_secs(120))
     );
     assert_eq!(config.listen[1], ListenAddress { host: Some("::1".into()), port: 0 });
     assert_eq!(config.listen[1].to_string(), "[::1]:0");
@@ -148,6 +156,8 @@ redis:
     assert_eq!(main.timeout, Duration::from_millis(250));
     assert_eq!(texts(&main.streams), ["orders", "events:*"]);
     assert!(!main.consumers);
+    let limits = Limits { streams: 10, groups_per_stream: 20, consumers_per_group: 30 };
+    assert_eq!(main.limits, limits);
     let groups = ["a", "bb", "bcd", "c"].map(|name| main.groups.includes(&name.into()));
     assert_eq!(groups, [true, true, false, false]);
     assert_eq!((&*other.name, &other.databases), ("other:7001", &BTreeSet::from([4])));

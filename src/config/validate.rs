@@ -36,6 +36,8 @@ pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config
     let mut config = Config {
         poll_interval,
         stale_after: poll_interval * u32::try_from(globals.count("poll.stale_after")).unwrap_or(1),
+        poll_timeout: globals.given_duration("poll.timeout"),
+        max_backoff: globals.duration("poll.max_backoff"),
         budget: Budget {
             entries_per_group: globals.size("lag.entries_per_group"),
             bytes_per_group: globals.size("lag.bytes_per_group"),

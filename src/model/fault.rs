@@ -52,12 +52,23 @@ kinds! {
     WrongType = "wrongtype", false;
     /// The stream or the group was deleted between two commands of one poll.
     Vanished = "vanished", false;
-    /// More of something than is asked for.
+    /// A limit of the configuration leaves something out.
     TooMany = "too_many", false;
+    /// The keys are still being searched: there is more than one poll may ask for.
+    Unfinished = "unfinished", false;
     /// A reply of a shape that no known server sends.
     Unexpected = "unexpected_reply", false;
     /// Any other error reply.
     Server = "server_error", false;
+}
+
+impl FaultKind {
+    /// Whether something went wrong. What a limit leaves out, or was not reached yet, is missing all the same: nobody may
+    /// add up without it.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        !matches!(self, FaultKind::TooMany | FaultKind::Unfinished)
+    }
 }
 
 /// One fault: its kind and what a person needs to mend it.

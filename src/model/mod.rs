@@ -6,6 +6,7 @@
 pub mod fault;
 pub mod finding;
 pub mod lag;
+pub mod limits;
 pub mod name;
 pub mod offer;
 pub mod pattern;

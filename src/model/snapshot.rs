@@ -11,6 +11,7 @@ use std::{
 use super::{
     fault::{Fault, FaultKind},
     lag::{Lag, Policy},
+    limits::{Cut, Limit},
     name::Name,
     stream_id::StreamId,
     time::UnixMicros,
@@ -66,7 +67,8 @@ impl Server {
         self.poll.as_deref().filter(|poll| now.saturating_duration_since(poll.started) <= self.stale_after)
     }
 
-    /// Whether the latest poll succeeded in full and is fresh.
+    /// Whether the latest poll succeeded and is fresh. One that limits cut short, or that has not searched all keys yet,
+    /// did succeed: nothing is wrong with the server.
     #[must_use]
     pub fn is_up(&self, now: Instant) -> bool {
         self.why_down(now).is_none()
@@ -75,8 +77,15 @@ impl Server {
     /// Why the server is not up at `now`, in words.
     #[must_use]
     pub fn why_down(&self, now: Instant) -> Option<String> {
+        let failed = || self.poll.as_ref()?.incomplete.iter().find(|part| part.fault.kind.is_failure());
+        self.why_unknown(now).or_else(|| Some(failed()?.fault.message.clone()))
+    }
+
+    /// Why there may be streams on it at `now` that are not known, in words.
+    #[must_use]
+    pub fn why_incomplete(&self, now: Instant) -> Option<String> {
         let incomplete = || Some(self.poll.as_ref()?.incomplete.first()?.fault.message.clone());
-        self.why_unknown(now).or_else(incomplete)
+        self.why_down(now).or_else(incomplete)
     }
 
     /// Why nothing is known of it at `now`, in words.
@@ -104,12 +113,27 @@ pub struct Counters {
     pub lag_entries_read: u64,
     /// Faults met, by kind, in the order of [`FaultKind::ALL`].
     pub faults: [u64; FaultKind::ALL.len()],
+    /// Things that limits left out: one for each and poll, in the order of [`Limit::ALL`].
+    pub left_out: [u64; Limit::ALL.len()],
 }
 
 impl Counters {
-    /// Counts one fault.
+    /// Counts one fault, where it is a failure.
     pub fn count(&mut self, kind: FaultKind) {
-        self.faults[kind as usize] += 1;
+        self.faults[kind as usize] += u64::from(kind.is_failure());
+    }
+
+    /// Failures, by kind.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(&'static str, u64)> {
+        let kinds = FaultKind::ALL.iter().filter(|kind| kind.is_failure());
+        kinds.map(|kind| (kind.label(), self.faults[*kind as usize])).collect()
+    }
+
+    /// What limits left out, by limit.
+    #[must_use]
+    pub fn limited(&self) -> Vec<(&'static str, u64)> {
+        Limit::ALL.iter().map(|limit| (limit.label(), self.left_out[*limit as usize])).collect()
     }
 }
 
@@ -128,11 +152,13 @@ pub struct Poll {
     pub policy: Policy,
     /// Databases that may have streams besides those that are known.
     pub incomplete: Vec<Incomplete>,
+    /// What the limit on streams leaves out, in each database where it does.
+    pub cuts: Vec<Cut>,
     /// Every stream that is known, ordered by database and name.
     pub streams: Vec<StreamEntry>,
 }
 
-/// A database that could not be searched, or not all of it.
+/// A database that could not be searched, or not all of it, or of which not all is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incomplete {
     /// Its number.
@@ -147,6 +173,11 @@ impl Poll {
     pub fn measured_at(&self) -> UnixMicros {
         let took = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
         UnixMicros(self.ended_at.0.saturating_sub(took))
+    }
+
+    /// Everything that limits leave out.
+    pub fn cuts(&self) -> impl Iterator<Item = &Cut> {
+        self.cuts.iter().chain(self.streams.iter().flat_map(StreamEntry::cuts))
     }
 }
 
@@ -195,6 +226,17 @@ impl StreamEntry {
         let counting = self.stream().and_then(|stream| stream.counting.as_ref().err());
         self.state.as_ref().err().into_iter().chain(counting).chain(self.groups().flat_map(Group::faults))
     }
+
+    /// Both in words: all that is not here.
+    pub fn gaps(&self) -> impl Iterator<Item = &Fault> {
+        self.faults().chain(self.cuts().map(|cut| &cut.fault))
+    }
+
+    /// Everything about this stream that limits leave out.
+    pub fn cuts(&self) -> impl Iterator<Item = &Cut> {
+        let own = self.stream().and_then(|stream| stream.cut.as_ref());
+        own.into_iter().chain(self.groups().filter_map(|group| group.cut.as_ref()))
+    }
 }
 
 /// A stream as `XINFO STREAM` describes it, with its groups.
@@ -214,7 +256,7 @@ pub struct Stream {
     pub max_deleted_entry_id: Option<StreamId>,
     /// Entries ever added; `None` before Redis 7.0.
     pub entries_added: Option<u64>,
-    /// Groups of the stream, whether shown or filtered out.
+    /// Groups of the stream, whether shown, filtered out or left out by a limit.
     pub group_count: u64,
     /// First and last existing entry; `None` in an empty stream.
     pub ends: Option<(StreamId, StreamId)>,
@@ -222,6 +264,8 @@ pub struct Stream {
     pub counting: Result<(), Fault>,
     /// The groups that the configuration includes, ordered by name.
     pub groups: Vec<Group>,
+    /// What a limit leaves out of them.
+    pub cut: Option<Cut>,
 }
 
 /// A consumer group as `XINFO GROUPS` describes it, with its lag and what was asked of it apart.
@@ -243,8 +287,11 @@ pub struct Group {
     pub lag: Lag,
     /// The pending entry with the lowest ID (`XPENDING … - + 1`); `None` where nothing is pending.
     pub oldest_pending: Result<Option<OldestPending>, Fault>,
-    /// The consumers (`XINFO CONSUMERS`), ordered by name; `None` where the configuration does not ask for them.
+    /// The consumers (`XINFO CONSUMERS`), ordered by name; `None` where the configuration does not ask for them, or a
+    /// limit leaves them out.
     pub consumers: Option<Result<Vec<Consumer>, Fault>>,
+    /// What a limit leaves out of them. Those that are there are then all who own pending entries (`XPENDING`).
+    pub cut: Option<Cut>,
 }
 
 impl Group {
@@ -261,6 +308,7 @@ impl Group {
             lag,
             oldest_pending: Ok(None),
             consumers: None,
+            cut: None,
         }
     }
 
@@ -275,6 +323,11 @@ impl Group {
         let consumers = self.consumers.as_ref().and_then(|consumers| consumers.as_ref().err());
         self.oldest_pending.as_ref().err().into_iter().chain(consumers)
     }
+
+    /// The same, and what a limit leaves out.
+    pub fn gaps(&self) -> impl Iterator<Item = &Fault> {
+        self.faults().chain(self.cut.as_ref().map(|cut| &cut.fault))
+    }
 }
 
 /// The pending entry with the lowest ID of a group.
@@ -288,7 +341,7 @@ pub struct OldestPending {
     pub deliveries: u64,
 }
 
-/// A consumer as `XINFO CONSUMERS` describes it.
+/// A consumer as `XINFO CONSUMERS` describes it, or as the owner of pending entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consumer {
     /// Its name.
@@ -296,7 +349,8 @@ pub struct Consumer {
     /// Entries delivered to it and not yet acknowledged.
     pub pending: u64,
     /// Time since it last tried to read, claim or acknowledge; on Redis 7.0 and before, since it last succeeded.
-    pub idle: Duration,
+    /// `None` of an owner.
+    pub idle: Option<Duration>,
     /// Time since it last got an entry; `None` when it never did, and before Redis 7.2.
     pub inactive: Option<Duration>,
 }

@@ -69,6 +69,7 @@ fn servers(report: &Report<'_>) -> Markup {
                     td {
                         @match &server.error {
                             None => span.good { "up" },
+                            Some(error) if server.up => span.bad { "up, but not whole: " (error) },
                             Some(error) => span.bad { "down: " (error) },
                         }
                     }

@@ -24,7 +24,7 @@ pub struct ServerReport<'a> {
     pub redis: &'a str,
     /// Whether the latest poll succeeded and is fresh.
     pub up: bool,
-    /// Why not.
+    /// Why not, or why there may be streams that are not here.
     pub error: Option<String>,
     /// Version that the server states.
     pub version: Option<&'a str>,
@@ -48,7 +48,7 @@ pub struct StreamReport<'a> {
     pub name: &'a Name,
     /// Whether it exists; null where that could not be read.
     pub exists: Option<bool>,
-    /// What could not be read of the stream or of one of its groups, and why.
+    /// What could not be read of the stream or of one of its groups, or is left out by a limit, and why.
     pub error: Option<&'a str>,
     /// Entries in the stream.
     pub length: Option<u64>,
@@ -84,7 +84,7 @@ pub struct GroupReport<'a> {
     pub last_delivered_id: Option<String>,
     /// Time since the pending entry with the lowest ID was last delivered, in seconds.
     pub oldest_pending_idle_seconds: Option<f64>,
-    /// What could not be read of this group, and why.
+    /// What could not be read of this group, or is left out by a limit, and why.
     pub error: Option<&'a str>,
 }
 
@@ -122,7 +122,7 @@ fn server_report(server: &Server, now: Instant) -> ServerReport<'_> {
     ServerReport {
         redis: &server.name,
         up: server.is_up(now),
-        error: server.why_down(now),
+        error: server.why_incomplete(now),
         version: poll.map(|poll| &*poll.version),
         polled_at: poll.map(|poll| poll.ended_at.seconds()),
         poll_duration_seconds: poll.map(|poll| poll.duration.as_secs_f64()),
@@ -139,7 +139,7 @@ fn stream_report(entry: &StreamEntry, policy: Policy) -> StreamReport<'_> {
         stream: entry.name.text(),
         name: &entry.name,
         exists: entry.state.as_ref().ok().map(Option::is_some),
-        error: entry.faults().next().map(|fault| fault.message.as_str()),
+        error: entry.gaps().next().map(|fault| fault.message.as_str()),
         length: stream.map(|stream| stream.length),
         groups: entry.groups().map(|group| group_report(group, policy)).collect(),
     }
@@ -160,6 +160,6 @@ fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
         consumers: group.consumer_count,
         last_delivered_id: group.last_delivered_id.map(|id| id.to_string()),
         oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
-        error: group.faults().next().map(|fault| fault.message.as_str()),
+        error: group.gaps().next().map(|fault| fault.message.as_str()),
     }
 }

@@ -3,10 +3,7 @@
 //! Nothing here is ever a partial answer. A server that cannot be polled might have had a match; a stream that cannot be
 //! read has numbers that are missing from the sum: each of them is a refusal, after which an autoscaler holds.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Instant,
-};
+use std::time::Instant;
 
 use crate::{
     catalogue::{Combine, Metric, Read},
@@ -20,6 +17,10 @@ use crate::{
         time::UnixMicros,
     },
 };
+
+mod pods;
+
+pub use pods::pods;
 
 /// What an autoscaler wants to know.
 #[derive(Clone, Copy, Debug)]
@@ -90,12 +91,12 @@ struct Found<'a> {
 /// # Errors
 /// See [`Refusal`].
 pub fn items(question: &Question<'_>) -> Result<Vec<Item>, Refusal> {
-    let mut items = Vec::new();
+    let (mut items, mut limited) = (Vec::new(), None);
     for found in question.streams()? {
-        question.items_of(found, &mut items)?;
+        limited = limited.or(question.items_of(found, &mut items)?);
     }
     if items.is_empty() {
-        return Err(question.nothing());
+        return Err(limited.unwrap_or_else(|| question.nothing()));
     }
     if question.metric.combine == Combine::Max {
         let oldest = items.iter().map(|item| item.value.measured_at).min();
@@ -106,59 +107,6 @@ pub fn items(question: &Question<'_>) -> Result<Vec<Item>, Refusal> {
         }
     }
     Ok(items)
-}
-
-/// The value of each pod: that of the consumers which are named like it, in all groups that match. A pod without one has
-/// 0 of what adds up, and no age; but where there are consumers and none of them is one of `peers`, pods of the same sort,
-/// they go by other names, and nothing is known of any pod.
-///
-/// # Errors
-/// See [`Refusal`].
-pub fn pods<'p>(
-    question: &Question<'_>,
-    pods: &[&'p str],
-    peers: &[String],
-) -> Result<BTreeMap<&'p str, Value>, Refusal> {
-    let mut measured_at = None;
-    if question.selector.one_of("consumer").is_some() {
-        let message = "a pod's consumer is the one that is named like it: leave consumer out of the selector";
-        return Err(Refusal::Bad(message.to_owned()));
-    }
-    // A value of which a part is not known is an error here, and only for whoever asks for that pod.
-    let mut of_name: HashMap<&[u8], Result<f64, Refusal>> = HashMap::new();
-    let streams = question.streams()?;
-    for found in &streams {
-        for group in question.groups(found)? {
-            let time = found.poll.measured_at();
-            measured_at = Some(measured_at.map_or(time, |oldest: UnixMicros| oldest.min(time)));
-            for consumer in question.consumers(found, group)? {
-                let of_pod = of_name.entry(consumer.name.as_bytes()).or_insert(Ok(0.0));
-                match (&of_pod, question.value_of(consumer, group)) {
-                    (Ok(sum), Ok(value)) => *of_pod = Ok(question.metric.combine.of(*sum, value)),
-                    (Ok(_), Err(why)) => *of_pod = Err(found.unknown(group, why)),
-                    (Err(_), _) => {}
-                }
-            }
-        }
-    }
-    let Some(measured_at) = measured_at else { return Err(question.nothing()) };
-    if !of_name.is_empty() && !peers.iter().any(|pod| of_name.contains_key(pod.as_bytes())) {
-        let example = of_name.keys().min().map(|name| Name::from(*name)).unwrap_or_else(|| Name::from(""));
-        return Err(Refusal::NotFound(format!(
-            "none of the consumers ({example:?}, say) is named like one of these pods: give each the name of its pod, as by \
-             CONSUMER_NAME from metadata.name"
-        )));
-    }
-    let mut values = BTreeMap::new();
-    for pod in pods {
-        let number = match of_name.get(pod.as_bytes()) {
-            Some(value) => value.clone()?,
-            None if question.metric.combine == Combine::Sum => 0.0,
-            None => continue,
-        };
-        values.insert(*pod, Value { number, measured_at });
-    }
-    Ok(values)
 }
 
 impl<'a> Question<'a> {
@@ -182,10 +130,12 @@ impl<'a> Question<'a> {
             if self.is_hidden(server, &targets) {
                 continue;
             }
-            let unknown = server.why_unknown(self.now);
-            let unknown = unknown.or_else(|| self.why_partial(server.fresh(self.now)?, &targets));
+            let down = server.why_unknown(self.now).map(|why| ("cannot be polled", why));
+            let in_part =
+                || Some(("is known in part only", self.why_partial(server.fresh(self.now)?, &targets)?));
+            let unknown = down.or_else(in_part);
             let (None, Some(poll)) = (&unknown, server.fresh(self.now)) else {
-                let why = unknown.unwrap_or_default();
+                let (state, why) = unknown.unwrap_or_default();
                 let narrower = if self.snapshot.servers.len() > 1 && self.selector.one_of("redis").is_none() {
                     " (a selector with redis=… leaves it out)"
                 } else {
@@ -193,7 +143,7 @@ impl<'a> Question<'a> {
                 };
                 let name = &server.name;
                 return Err(Refusal::Unavailable(format!(
-                    "redis {name:?} cannot be polled, so what matches there is not known: {why}{narrower}"
+                    "redis {name:?} {state}, so what matches there is not known: {why}{narrower}"
                 )));
             };
             for entry in &poll.streams {
@@ -210,7 +160,7 @@ impl<'a> Question<'a> {
 
     /// Why there may be streams on a server that are asked for and not known: none where each is asked for by its name.
     fn why_partial(&self, poll: &Poll, targets: &[&&Target]) -> Option<String> {
-        let names = self.names_of_selector().or_else(|| names_of(targets));
+        let names = self.names("stream").or_else(|| exact(targets.iter().map(|target| &target.stream)));
         let is_known = |db: u32, name: &Name| {
             let mut entries = poll.streams.iter();
             entries.any(|entry| entry.db == db && entry.name == *name)
@@ -227,13 +177,13 @@ impl<'a> Question<'a> {
         let may_read = |stream: &Name| self.offer.lets_read(self.namespace, &server.name, stream);
         let hides_all = |names: Option<Vec<Name>>| names.is_some_and(|names| !names.iter().any(may_read));
         !self.offer.lets_read_some(self.namespace, &server.name)
-            || hides_all(self.names_of_selector())
-            || hides_all(names_of(targets))
+            || hides_all(self.names("stream"))
+            || hides_all(exact(targets.iter().map(|target| &target.stream)))
     }
 
-    /// The streams that the selector names, where it does.
-    fn names_of_selector(&self) -> Option<Vec<Name>> {
-        let names = self.selector.one_of("stream")?;
+    /// The streams or groups that the selector names, where it does.
+    fn names(&self, label: &str) -> Option<Vec<Name>> {
+        let names = self.selector.one_of(label)?;
         Some(names.iter().map(|name| Name::from(name.as_str())).collect())
     }
 
@@ -248,6 +198,15 @@ impl<'a> Question<'a> {
                     .iter()
                     .any(|target| target.has_stream(redis, &entry.name) && target.has_group(&group.name))
         };
+        let limited = entry.stream().and_then(|stream| stream.cut.as_ref());
+        if let Some(cut) = limited {
+            let targets = self.targets.iter().filter(|target| target.has_stream(redis, &entry.name));
+            let names = self.names("group").or_else(|| exact(targets.map(|target| &target.group)));
+            let is_known = |name: &Name| entry.groups().any(|group| group.name == *name);
+            if !names.is_some_and(|names| names.iter().all(is_known)) {
+                return Err(Refusal::Unavailable(format!("{found}: {}", cut.fault)));
+            }
+        }
         Ok(entry.groups().filter(is_meant).collect())
     }
 
@@ -258,10 +217,15 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// The consumers of a group that are asked for; none of a group that does not exist.
+    /// The consumers of a group that are asked for; none of a group that does not exist. Those without pending entries
+    /// may be missing where a limit leaves them out: they add nothing to a sum.
     fn consumers(&self, found: &Found<'a>, group: &'a Group) -> Result<Vec<&'a Consumer>, Refusal> {
         let unknown = |why: &str| Err(found.unknown(group, why));
         let is_meant = |consumer: &&Consumer| self.selector.allows("consumer", consumer.name.text());
+        let suffices = self.metric.combine == Combine::Sum && group.consumers.is_some();
+        if let Some(cut) = group.cut.as_ref().filter(|_| !suffices) {
+            return unknown(&cut.fault.message);
+        }
         match &group.consumers {
             Some(Ok(consumers)) => Ok(consumers.iter().filter(is_meant).collect()),
             Some(Err(fault)) => unknown(&fault.message),
@@ -278,7 +242,9 @@ impl<'a> Question<'a> {
         value.map_or_else(|| (self.metric.absent)(group), Ok)
     }
 
-    fn items_of(&self, found: Found<'a>, items: &mut Vec<Item>) -> Result<(), Refusal> {
+    /// Adds the values of a stream; returns why there may be more consumers, which have no value of their own.
+    fn items_of(&self, found: Found<'a>, items: &mut Vec<Item>) -> Result<Option<Refusal>, Refusal> {
+        let mut limited = None;
         let view = found.entry.view(self.policy.unwrap_or(found.poll.policy));
         let mut push = |group: Option<&Group>, consumer: Option<&Name>, number: f64| {
             let value = Value { number, measured_at: found.poll.measured_at() };
@@ -292,7 +258,7 @@ impl<'a> Question<'a> {
                 })?;
                 push(None, None, number);
             }
-            return Ok(());
+            return Ok(None);
         }
         for group in self.groups(&found)? {
             let unknown =
@@ -304,6 +270,7 @@ impl<'a> Question<'a> {
                     push(Some(group), None, number);
                 }
                 Read::Consumer(_) => {
+                    limited = limited.or(group.cut.as_ref().map(|cut| unknown(&cut.fault.message)));
                     for consumer in self.consumers(&found, group)? {
                         let number = self.value_of(consumer, group).map_err(unknown)?;
                         push(Some(group), Some(&consumer.name), number);
@@ -313,7 +280,7 @@ impl<'a> Question<'a> {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(limited)
     }
 
     /// What the configuration has to do with it that a lag is not told.
@@ -343,13 +310,13 @@ impl<'a> Question<'a> {
     }
 }
 
-/// The streams that targets name, where each of them names one.
-fn names_of(targets: &[&&Target]) -> Option<Vec<Name>> {
-    let exact = |target: &&&Target| match &target.stream {
+/// The names that patterns are, where none of them is a glob or missing.
+fn exact<'p>(patterns: impl Iterator<Item = &'p Option<Pattern>>) -> Option<Vec<Name>> {
+    let exact = |pattern: &Option<Pattern>| match pattern {
         Some(Pattern::Exact(name)) => Some(name.clone()),
         _ => None,
     };
-    targets.iter().map(exact).collect()
+    patterns.map(exact).collect()
 }
 
 impl Found<'_> {

@@ -11,6 +11,7 @@ use crate::{
     model::{
         fault::{Fault, FaultKind},
         lag::{BoundedPolicy, MissingGroupPolicy},
+        limits::{Cut, Limit},
         offer::{Namespaces, StreamRule},
         pattern::Pattern,
         snapshot::{Incomplete, OldestPending},
@@ -19,6 +20,8 @@ use crate::{
     serve::test_support::{group_of, of_streams, stream_of},
 };
 
+#[path = "scaling_tests/limited.rs"]
+mod limited;
 #[path = "scaling_tests/unknown.rs"]
 mod unknown;
 
@@ -91,7 +94,7 @@ fn consumers(name: &str, consumers: &[(&str, u64, u64)]) -> Group {
     let consumers = consumers.iter().map(|(name, pending, idle)| Consumer {
         name: (*name).into(),
         pending: *pending,
-        idle: Duration::from_secs(*idle),
+        idle: Some(Duration::from_secs(*idle)),
         inactive: None,
     });
     Group { consumers: Some(Ok(consumers.collect())), ..group_of(name, Lag::derived(0)) }
@@ -279,8 +282,11 @@ fn pods_are_consumers_of_all_groups() {
 #[test]
 fn pods_of_which_not_all_is_known_have_no_number() {
     let unmeasured = Group { consumers: None, ..group_of("b", Lag::derived(0)) };
-    let too_many = Fault::new(FaultKind::TooMany, "the group has 5000 consumers");
-    let crowded = Group { consumers: Some(Err(too_many)), ..group_of("c", Lag::derived(0)) };
+    let crowded = Group {
+        consumers: None,
+        cut: Some(Cut::new(Limit::Consumers, 9, "too many")),
+        ..group_of("c", Lag::derived(0))
+    };
     let group = || consumers("a", &[("pod-1", 3, 5)]);
     let ask = |groups| Asking::of(CONSUMER_PENDING, vec![stream_of("orders", groups)]);
     assert_unavailable(
@@ -290,7 +296,8 @@ fn pods_of_which_not_all_is_known_have_no_number() {
     );
     assert_unavailable(
         ask(vec![group(), crowded]).pods(&["pod-1"]),
-        "group \"c\" of stream \"orders\" on redis \"main\": the group has 5000 consumers",
+        "group \"c\" of stream \"orders\" on redis \"main\": too many (raise redis[].limits.consumers_per_group or \
+         --limits.consumers-per-group)",
     );
     assert_unavailable(
         Asking::of(CONSUMER_PENDING, vec![stream_of("orders", vec![group()]), unreadable()]).pods(&["pod-1"]),

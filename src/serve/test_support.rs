@@ -90,6 +90,7 @@ pub fn stream_of(name: impl Into<Name>, groups: Vec<Group>) -> StreamEntry {
         ends: Some((StreamId::new(NOW_MS - 60_000, 0), StreamId::new(NOW_MS - 1500, 2))),
         counting: Ok(()),
         groups,
+        cut: None,
     };
     StreamEntry { db: 0, name: name.into(), state: Ok(Some(stream)), missing_groups: vec![] }
 }
@@ -106,6 +107,7 @@ pub fn group_of(name: impl Into<Name>, lag: Lag) -> Group {
         lag,
         oldest_pending: Ok(None),
         consumers: Some(Ok(vec![])),
+        cut: None,
     }
 }
 
@@ -116,6 +118,7 @@ fn poll(started: Instant, streams: Vec<StreamEntry>) -> Poll {
         ended_at: UnixMicros((NOW_MS + 2) * 1000 + 500),
         policy: Policy::default(),
         incomplete: vec![],
+        cuts: vec![],
         version: "7.0.15".into(),
         streams,
     }
@@ -187,6 +190,7 @@ fn empty() -> Stream {
         ends: None,
         counting: Ok(()),
         groups: vec![],
+        cut: None,
     }
 }
 
@@ -195,7 +199,7 @@ fn shipping() -> Group {
     let consumer = |name: &str, pending, inactive| Consumer {
         name: name.into(),
         pending,
-        idle: Duration::from_millis(250),
+        idle: Some(Duration::from_millis(250)),
         inactive,
     };
     Group {
@@ -246,6 +250,6 @@ fn unreadable() -> Group {
 }
 
 fn hostile() -> Group {
-    let consumer = Consumer { name: HOSTILE.into(), pending: 0, idle: Duration::ZERO, inactive: None };
+    let consumer = Consumer { name: HOSTILE.into(), pending: 0, idle: Some(Duration::ZERO), inactive: None };
     Group { consumer_count: 1, consumers: Some(Ok(vec![consumer])), ..group_of(HOSTILE, Lag::derived(1)) }
 }

@@ -12,6 +12,7 @@ mod generated;
 mod house;
 mod kubernetes;
 mod lifecycle;
+mod limits;
 mod prom;
 mod reach;
 mod reload;

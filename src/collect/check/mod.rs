@@ -108,6 +108,7 @@ fn mend(kind: FaultKind) -> &'static str {
         FaultKind::NoPerm => "grant the right (docs/redis-acl.md)",
         FaultKind::WrongType => "take it out of redis[].streams, or name the stream that was meant",
         FaultKind::TooMany => "remove consumers that are gone (XGROUP DELCONSUMER), or set consumers: false",
+        FaultKind::Unfinished => "nothing: a large key space is searched in several polls",
         FaultKind::Vanished => "check again: it was deleted just now",
         FaultKind::Unexpected => {
             "look whether this is a Redis at all; if it is, please report it, with its version"

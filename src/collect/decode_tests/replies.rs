@@ -122,7 +122,7 @@ pub(super) fn consumer(line: Line) -> Consumer {
     Consumer {
         name: "worker-1".into(),
         pending: 7,
-        idle: Duration::from_millis(1500),
+        idle: Some(Duration::from_millis(1500)),
         inactive: (line >= Line::V7_2).then_some(Duration::from_millis(2500)),
     }
 }

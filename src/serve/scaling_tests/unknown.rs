@@ -76,7 +76,7 @@ fn what_may_lack_streams_answers_only_for_those_that_are_named() {
         asking
     };
     let unknown =
-        "redis \"main\" cannot be polled, so what matches there is not known: cannot connect to h:1";
+        "redis \"main\" is known in part only, so what matches there is not known: cannot connect to h:1";
     for selector in ["", "stream!=forbidden", "stream=elsewhere", "stream in (orders,elsewhere)", "group=a"] {
         assert_unavailable(partial(0).select(selector).numbers(), unknown);
     }

@@ -77,6 +77,25 @@ fn killed_and_started_again() {
     assert_eq!(gauge.logged("redis is up").len(), 2);
 }
 
+/// What was counted through many polls is still known, since it is the same process that answers.
+#[test]
+fn a_broken_connection_costs_no_knowledge() {
+    needs!("redis-server");
+    let redis = RedisServer::start();
+    let fill = "for i = 1, 3000 do redis.call('XADD', 'orders', i, 'n', 1) end; \
+                redis.call('XGROUP', 'CREATE', 'orders', 'workers', 1500)";
+    redis.ask::<()>(&["EVAL", fill, "0"]);
+    let gauge = Streamgauge::of(&redis.url(), &[]);
+    const BOUNDED: &str = r#"redis_stream_group_lag_source{source="bounded"}"#;
+    gauge.metrics().check(&[(BOUNDED, Some(1.0))]);
+    gauge.until(BOUNDED, None);
+    for _ in 0..3 {
+        redis.run(&["CLIENT KILL TYPE normal SKIPME yes"]);
+        gauge.poll().check(&[(BOUNDED, None), (LAG, Some(1500.0)), ("redis_up", Some(1.0))]);
+    }
+    assert!(gauge.logged("redis cannot be polled").is_empty());
+}
+
 #[test]
 fn hanging() {
     needs!("redis-server");

@@ -97,31 +97,6 @@ fn no_permission_for_one_command() {
     }
 }
 
-/// A list of that many consumers is not asked for: a million of them would block Redis for half a second.
-#[test]
-fn a_crowd_of_consumers() {
-    needs!("redis-server");
-    let redis = with_a_good_stream();
-    let crowd = "redis.call('XGROUP', 'CREATE', 'busy', 'workers', '$', 'MKSTREAM'); \
-                 for i = 1, 1001 do redis.call('XGROUP', 'CREATECONSUMER', 'busy', 'workers', 'c'..i) end";
-    redis.ask::<()>(&["EVAL", crowd, "0"]);
-    let gauge = Streamgauge::of(&redis.url(), &[]);
-    let metrics = gauge.poll();
-    metrics.check(&GOOD);
-    metrics.check(&[
-        (r#"redis_stream_up{stream="busy"}"#, Some(0.0)),
-        (r#"redis_stream_group_lag{stream="busy"}"#, Some(0.0)),
-        (r#"redis_stream_group_consumers{stream="busy"}"#, Some(1001.0)),
-    ]);
-    assert!(metrics.all(r#"redis_stream_group_consumer_idle_seconds{stream="busy"}"#).is_empty());
-    assert!(metrics.value(r#"streamgauge_poll_errors_total{kind="too_many"}"#) >= Some(1.0));
-    let logged = gauge.logged("stream cannot be read");
-    assert!(
-        logged.len() == 1 && logged[0]["reason"].as_str().unwrap().contains("1001 consumers"),
-        "{logged:?}"
-    );
-}
-
 struct EndOnDrop<'a>(&'a AtomicBool);
 
 impl Drop for EndOnDrop<'_> {

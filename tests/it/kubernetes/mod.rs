@@ -18,6 +18,7 @@ mod documents;
 mod external;
 mod hostile;
 mod hpa;
+mod limited;
 mod manifests;
 mod reload;
 mod replay;

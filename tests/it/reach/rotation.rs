@@ -111,10 +111,15 @@ fn a_password() {
     no_poll_failed(&gauge);
     assert!(!gauge.process.stderr.text().contains("horse"));
 
-    // The measure of all this: a connection that breaks does forget.
+    // Nor does it count anew after a connection that breaks: the same process answers.
     fs::write(&password, "new-horse\n").unwrap();
     redis.run(&[&format!("CLIENT KILL ID {second}")]);
     one_client_besides(&redis, "gauge", &[&second]);
+    gauge.poll();
+    assert_eq!(exact(&gauge), read);
+
+    // The measure of all this: what may be other data is counted anew.
+    redis.run(&["REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"]);
     wait::until_true("the lag to be counted anew", || exact(&gauge) > read + 300.0);
 }
 

@@ -16,7 +16,7 @@ use super::{
     wait,
 };
 
-/// A command line that is being put together. It polls fast, and no measurement goes stale but where a test says so:
+/// A command line that is being put together. It polls fast, also what is down, and no measurement goes stale but where a test says so:
 /// a busy machine must not look like a hanging Redis.
 pub struct Launch(Command);
 
@@ -35,6 +35,7 @@ impl Launch {
             command.env("STREAMGAUGE_LOG_FORMAT", "json");
             command.env("STREAMGAUGE_POLL_INTERVAL", "100ms");
             command.env("STREAMGAUGE_POLL_STALE_AFTER", "1000");
+            command.env("STREAMGAUGE_POLL_MAX_BACKOFF", "100ms");
         }
         Launch(command)
     }
