@@ -1,6 +1,6 @@
 //! `streamgauge check`: each server, step by step, over the very code that polls it; what is found is told, not logged.
 //!
-//! [`process`] takes the steps to one process, [`acl`] tries the commands there. Then one poll tells of its [`streams`].
+//! `process` takes the steps to one process, `acl` tries the commands there. Then one poll tells of its `streams`.
 //! Only commands of the table are sent, as often as a poll or two would.
 
 use std::sync::Arc;

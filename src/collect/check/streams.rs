@@ -164,3 +164,19 @@ fn bounded(mut findings: Vec<Finding>) -> Vec<Finding> {
 fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fails decides the exit code: it is never among those that are cut off.
+    #[test]
+    fn what_fails_is_not_lost_behind_warnings() {
+        let mut many: Vec<_> = (0..50).map(|_| Finding::warn(Check::Streams, "odd", "look")).collect();
+        many.push(Finding::fail(Check::Streams, "broken", "mend"));
+        let told = bounded(many);
+        assert_eq!((told.len(), told[0].status), (MOST, Status::Fail));
+        assert_eq!(told[MOST - 1].message, "odd; and 31 more of the kind");
+        assert_eq!(bounded(told[..3].to_vec()), told[..3]);
+    }
+}

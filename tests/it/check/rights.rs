@@ -103,6 +103,28 @@ fn each_stream_that_may_not_be_read_is_named() {
     }
 }
 
+/// Of several streams that are named, each is tried: also where the commands of a poll would not come so far.
+#[test]
+fn each_stream_that_is_named_is_tried() {
+    needs!("redis-server");
+    for version in servers::versions() {
+        let redis = version.start();
+        let (set, servers) = (&SETS[0], servers_of(&redis));
+        fill(&redis, 0);
+        let lacking = [servers.key_rule("events:eu"), servers.key_rule("orders")];
+        let refused = "+xinfo|stream".to_owned();
+        for key in &lacking {
+            let rights = set.rights(servers).into_iter().filter(|right| right != key && *right != refused);
+            redis.run(&[&set_user(USER, &rights.collect::<Vec<_>>())]);
+            let checked = set.check(&redis, USER);
+            let advised: Vec<_> = checked.all("acl").into_iter().filter_map(|line| line.advice).collect();
+            let name = key.rsplit('~').next().unwrap();
+            let of_key = format!("grant %R~{name} (before Redis 7.0: ~{name}) (docs/redis-acl.md)");
+            assert_eq!(advised, ["grant +xinfo|stream (docs/redis-acl.md)", &of_key], "{}", checked.text);
+        }
+    }
+}
+
 /// Where nothing is there yet, nothing can be tried on it, and nothing is made up.
 #[test]
 fn rights_on_streams_that_are_yet_to_come() {
