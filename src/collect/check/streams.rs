@@ -29,7 +29,10 @@ pub fn findings(server: &RedisServer, measured: &Server, promise: &str, told: &[
     let mut findings = Vec::new();
     let incomplete = poll.incomplete.iter().map(|part| of_fault(&part.fault, None, &is_told));
     findings.extend(incomplete);
-    let faults = poll.streams.iter().flat_map(|entry| entry.faults().map(move |fault| (entry, fault)));
+    let faults = poll.streams.iter().flat_map(|entry| {
+        let all = entry.faults().chain(entry.cuts().map(|cut| &cut.fault));
+        all.map(move |fault| (entry, fault))
+    });
     let mut unreadable: Vec<_> =
         faults.map(|(entry, fault)| of_fault(fault, Some(entry), &is_told)).collect();
     // What several commands were refused for, is told once.
