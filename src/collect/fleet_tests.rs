@@ -130,7 +130,7 @@ async fn another_server_of_the_same_name_starts_anew_but_for_its_counters() {
 #[tokio::test]
 async fn a_poll_under_way_does_not_bring_back_what_was_removed() {
     let (mut fleet, snapshot) = started(&servers(&[("a", "url: h:1"), ("b", "url: h:2")]));
-    let late = poller(&fleet, "a", |_| {});
+    let late = poller(&fleet, "a", |server| server.counters.commands = 1000);
     fleet.apply(&servers(&[("b", "url: h:2")]));
     late.publish();
     assert_eq!(names(&snapshot), ["b"]);

@@ -84,8 +84,7 @@ impl Reloader {
     ) {
         let mut looks = tokio::time::interval(files::INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // What the file holds that was not there at the look before.
-        let mut unsettled = None;
+        let mut settling = Settling::default();
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
@@ -96,15 +95,10 @@ impl Reloader {
                     let _ = request.send(done.map_err(|error| error.to_string()));
                 }
                 _ = looks.tick() => {
-                    let now = self.origin.sources.read();
-                    if now == self.origin.contents {
-                        unsettled = None;
-                    } else if unsettled.as_ref() == Some(&now) {
-                        unsettled = None;
-                        drop(self.reload("file"));
-                    } else {
-                        unsettled = Some(now);
-                        looks.reset_after(SETTLED_AFTER);
+                    match settling.look(&self.origin.contents, self.origin.sources.read()) {
+                        Look::Same => {}
+                        Look::Changing => looks.reset_after(SETTLED_AFTER),
+                        Look::Settled => drop(self.reload("file")),
                     }
                 }
             }
@@ -113,8 +107,7 @@ impl Reloader {
 
     fn reload(&mut self, trigger: &'static str) -> Result<(), ConfigError> {
         self.origin.contents = self.origin.sources.read();
-        let loaded = self.load();
-        match loaded {
+        match self.load() {
             Ok(config) => {
                 self.apply(trigger, &config);
                 self.followers.loads.send_replace(succeeded());
@@ -162,4 +155,58 @@ pub(super) fn succeeded() -> Loads {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let succeeded_at = UnixMicros(since.as_micros().try_into().unwrap_or(u64::MAX));
     Loads { latest_succeeded: true, succeeded_at }
+}
+
+/// What the file holds that was not there at the look before; `None` where it is what was read last.
+#[derive(Default)]
+struct Settling(Option<Contents>);
+
+/// What a look at the file brings.
+#[derive(Debug, PartialEq)]
+enum Look {
+    /// It holds what was read last.
+    Same,
+    /// It holds something else since this look.
+    Changing,
+    /// It has held something else for two looks.
+    Settled,
+}
+
+impl Settling {
+    fn look(&mut self, read: &Contents, now: Contents) -> Look {
+        if now == *read {
+            self.0 = None;
+            return Look::Same;
+        }
+        if self.0.take().as_ref() == Some(&now) {
+            return Look::Settled;
+        }
+        self.0 = Some(now);
+        Look::Changing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_being_written_is_not_taken() {
+        let holds = |text: &str| Some(Ok(text.as_bytes().to_vec()));
+        let (old, mut settling) = (holds("old"), Settling::default());
+        for (now, expected) in [
+            (holds("old"), Look::Same),
+            (holds(""), Look::Changing),
+            (holds("ne"), Look::Changing),
+            (Some(Err("gone".into())), Look::Changing),
+            (holds("new"), Look::Changing),
+            (holds("old"), Look::Same),
+            (holds("new"), Look::Changing),
+            (holds("new"), Look::Settled),
+        ] {
+            assert_eq!(settling.look(&old, now.clone()), expected, "{now:?}");
+        }
+        assert_eq!(settling.look(&holds("new"), holds("new")), Look::Same);
+        assert_eq!(settling.look(&None, None), Look::Same, "no file is named");
+    }
 }
