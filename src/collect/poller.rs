@@ -221,6 +221,10 @@ impl Poller {
     async fn gather(&mut self) -> Result<Vec<Gathered>, Fault> {
         let (config, budget) = (&self.config, self.budget);
         let mut located = self.locator.locate(config, &mut self.journal).await?;
+        let mut reason = Fault::new(
+            FaultKind::WrongRole,
+            "the processes change their roles faster than they can be polled",
+        );
         for _ in 0..MOST_PLACES {
             let journal = &self.journal;
             let gathered = self.keyspaces.iter_mut().map(|keyspace| {
@@ -231,14 +235,14 @@ impl Poller {
             self.server.counters.commands += gathered.iter().map(|gathered| gathered.commands).sum::<u64>();
             let fault = fault_of_all(&gathered);
             match self.locator.check(config, &mut self.journal, &located, fault).await? {
-                Some(elsewhere) => located = elsewhere,
+                Some(elsewhere) => {
+                    reason = fault.cloned().unwrap_or(reason);
+                    located = elsewhere;
+                }
                 None => return fault.cloned().map_or(Ok(gathered), Err),
             }
         }
-        Err(Fault::new(
-            FaultKind::WrongRole,
-            "the processes change their roles faster than they can be polled",
-        ))
+        Err(reason)
     }
 }
 

@@ -128,25 +128,25 @@ impl Sentinels {
                 }
             };
             self.commands += link.sent.take();
+            let Some(answer) = answer else {
+                unaware = Some(link);
+                continue;
+            };
             let grace = Instant::now() + GRACE;
             until = Some(until.map_or(grace, |until| until.min(grace)));
-            match answer {
-                None => unaware = Some(link),
-                Some(answer) if best.as_ref().is_none_or(|(_, best)| best.is_before(&answer)) => {
-                    best = Some((link, answer));
-                }
-                Some(_) => {}
+            if best.as_ref().is_none_or(|(_, best)| best.is_before(&answer)) {
+                best = Some((link, answer));
             }
         }
         drop(asked);
-        let answers = all - silent.len() - faults.len();
+        // What a few say counts for less than what is known.
+        let are_most = (all - silent.len() - faults.len()) * 2 > all;
         faults.extend(silent.into_iter().map(|place| {
             let fault = Fault::new(FaultKind::Timeout, "no answer").during(&place);
             (place, fault)
         }));
         let fault = match (best, unaware) {
-            // What a few say counts for less than what is known, unless most have begun anew.
-            (Some((link, answer)), _) if answers * 2 > all || !self.is_ahead_of(&answer) => {
+            (Some((link, answer)), _) if are_most || !self.is_ahead_of(&answer) => {
                 self.take_in(link, answer);
                 journal.sentinels(None);
                 return Ok(());
@@ -156,7 +156,9 @@ impl Sentinels {
                 Fault::new(FaultKind::Connect, message)
             }
             (None, Some(link)) => {
-                self.latest = None;
+                if are_most {
+                    self.latest = None;
+                }
                 service.not_watched(link).await
             }
             (None, None) => service.out_of_reach(faults),

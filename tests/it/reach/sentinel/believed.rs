@@ -18,11 +18,16 @@ fn primaries() -> [RedisServer; 2] {
 
 /// A Sentinel; it is asked for its primary and its epoch with every question.
 fn sentinel(says: impl Fn() -> (u16, u32) + Send + Sync + 'static) -> FakeRedis {
+    maybe_aware(move || Some(says()))
+}
+
+/// One that may not watch the service.
+fn maybe_aware(says: impl Fn() -> Option<(u16, u32)> + Send + Sync + 'static) -> FakeRedis {
     let latest = std::sync::Mutex::new((0, 0));
     FakeRedis::start(move |words| {
         Some(Reply::Is(match words {
             ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", _] => {
-                let said = says();
+                let Some(said) = says() else { return Some(Reply::Is("*-1\r\n".into())) };
                 *latest.lock().unwrap() = said;
                 array(&[bulk("127.0.0.1"), bulk(&said.0.to_string())])
             }
@@ -52,7 +57,7 @@ fn url(sentinels: &[&FakeRedis]) -> String {
 fn the_latest_configuration_counts() {
     needs!("redis-server");
     let [old, new] = primaries();
-    let [old, new_port] = [port(&old.url()), port(&new.url())].map(|port| port);
+    let [old, new_port] = [port(&old.url()), port(&new.url())];
     let told = Arc::new(AtomicBool::new(false));
     let (tell, is_told) = (told.clone(), told);
     let early = sentinel(move || {
@@ -103,4 +108,27 @@ fn one_that_knows_less_than_before_is_not_believed() {
     // They have all been set up anew.
     knows_less.iter().for_each(|one| one.store(true, Ordering::SeqCst));
     gauge.until(LAG, Some(0.0));
+}
+
+/// One that has lost its configuration says nothing of the service; what is known counts for more.
+#[test]
+fn one_that_lost_its_configuration_is_not_believed() {
+    needs!("redis-server");
+    let redis = RedisServer::start();
+    fill(&redis);
+    let (port, hangs) = (port(&redis.url()), Arc::new(AtomicBool::new(false)));
+    let is_hanging = hangs.clone();
+    let aware = sentinel(move || {
+        wait::until_true("the end of the test", || !is_hanging.load(Ordering::SeqCst));
+        (port, 1)
+    });
+    let unaware = maybe_aware(|| None);
+    let gauge = Streamgauge::of(&url(&[&unaware, &aware]), &[]);
+    let before = unaware.connections();
+    hangs.store(true, Ordering::SeqCst);
+    no_poll_failed(&gauge);
+    assert!(unaware.connections() > before, "it was asked");
+    hangs.store(false, Ordering::SeqCst);
+    let error = refusal(&url(&[&unaware]), &[], "connect");
+    assert_eq!(error, "the Sentinels do not watch \"shop\": write another in the URL");
 }
