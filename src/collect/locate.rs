@@ -65,6 +65,11 @@ impl Locator {
         }
     }
 
+    /// Whether somebody else says where the processes are now.
+    pub fn is_guided(&self) -> bool {
+        self.sentinels.are_in_reach()
+    }
+
     /// Commands sent since this was asked last.
     pub fn take_commands(&mut self) -> u64 {
         std::mem::take(&mut self.sentinels.commands)

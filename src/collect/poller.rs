@@ -123,7 +123,10 @@ impl Poller {
             }
             let latest = self.server.latest.as_ref().unwrap_or(&Ok(()));
             // Every hasher of the standard library has a key of its own.
-            if let Some(wait) = self.backoff.after(latest, RandomState::new().hash_one(())) {
+            let wait = self.backoff.after(latest, RandomState::new().hash_one(()));
+            let is_auth = matches!(latest, Err(fault) if fault.kind == FaultKind::Auth);
+            // Another process is about to take the place of one that is down.
+            if let Some(wait) = wait.filter(|_| is_auth || !self.locator.is_guided()) {
                 ticks.reset_after(wait);
             }
         }

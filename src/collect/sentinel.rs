@@ -171,6 +171,11 @@ impl Sentinels {
         Ok(())
     }
 
+    /// Whether one of them has answered when it was asked last.
+    pub fn are_in_reach(&self) -> bool {
+        self.latest.is_some() && self.outage.is_none()
+    }
+
     /// Whether more is known already than an answer tells.
     fn is_ahead_of(&self, answer: &Answer) -> bool {
         self.latest.as_ref().is_some_and(|latest| answer.is_before(latest))

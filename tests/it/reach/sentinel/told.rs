@@ -52,6 +52,8 @@ fn a_primary_that_is_down() {
             && error.ends_with("): the Sentinels say that it is down (s_down, o_down, disconnected), and name no other primary yet");
         if said { Ok(()) } else { Err(groups.to_string()) }
     });
+    // It is asked for at full pace: another one may be the primary any moment. Otherwise this would take minutes.
+    wait::until_true("many polls", || errors(&gauge.metrics()) > 12.0);
 }
 
 /// A user who may not see the role of a process gets no number of it.
