@@ -220,7 +220,11 @@ fn which(info: &ServerInfo, is_single: bool) -> Finding {
     }
     if mode == "cluster" && is_single {
         let message = message("primary: streams on other nodes of the cluster are not measured");
-        return Finding::warn(CHECK, message, "name the cluster: redis+cluster://host:port in redis[].url");
+        return Finding::warn(
+            CHECK,
+            message,
+            "configure every node as a server of its own, since clusters cannot be measured as one yet",
+        );
     }
     Finding::ok(CHECK, message("primary"))
 }

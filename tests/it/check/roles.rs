@@ -53,7 +53,7 @@ fn a_node_of_a_cluster() {
     fill(&redis);
     let checked = Checked::of(&redis.url(), &[]);
     assert_eq!((checked.code, checked.wrong().len()), (0, 1), "{}", checked.text);
-    checked.one("server", "warn").says(", cluster, primary", "redis+cluster://");
+    checked.one("server", "warn").says(", cluster, primary", "every node as a server of its own");
 }
 
 #[test]

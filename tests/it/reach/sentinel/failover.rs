@@ -119,15 +119,20 @@ fn by_command_under_load() {
     });
     let new = service.fail_over(0);
     right_from_now_on(&service, &gauge, new);
-    wait::until("the old primary to follow", || {
-        let info: String = service.servers[0].try_ask(&["INFO", "replication"])?;
-        if info.contains("role:slave") { Ok(()) } else { Err(info) }
-    });
+    wait_until_the_old_primary_follows(&service);
     assert_eq!(service.connections(0, USER), Ok(0));
     stop.store(true, Ordering::SeqCst);
     load.join().unwrap();
     gauge.poll();
     reader.saw_only(BEFORE, AFTER);
+}
+
+#[track_caller]
+fn wait_until_the_old_primary_follows(service: &Service) {
+    wait::until("the old primary to follow", || {
+        let info: String = service.servers[0].try_ask(&["INFO", "replication"])?;
+        if info.contains("role:slave") { Ok(()) } else { Err(info) }
+    });
 }
 
 #[test]
@@ -145,10 +150,7 @@ fn after_the_primary_was_killed() {
     right_from_now_on(&service, &gauge, new);
     // It comes back as an empty primary, until the Sentinels see it.
     service.servers[0].restart(SERVERS);
-    wait::until("the old primary to follow", || {
-        let info: String = service.servers[0].try_ask(&["INFO", "replication"])?;
-        if info.contains("role:slave") { Ok(()) } else { Err(info) }
-    });
+    wait_until_the_old_primary_follows(&service);
     gauge.poll();
     assert_eq!(service.connections(0, USER), Ok(0));
     reader.saw_only(BEFORE, AFTER);
@@ -163,10 +165,7 @@ fn after_the_primary_hung_and_came_back() {
     right_from_now_on(&service, &gauge, new);
     // For a moment it takes itself for the primary still, with the old numbers.
     service.servers[0].resume();
-    wait::until("the old primary to follow", || {
-        let info: String = service.servers[0].try_ask(&["INFO", "replication"])?;
-        if info.contains("role:slave") { Ok(()) } else { Err(info) }
-    });
+    wait_until_the_old_primary_follows(&service);
     gauge.poll();
     assert_eq!(service.connections(0, USER), Ok(0));
     reader.saw_only(BEFORE, AFTER);
