@@ -16,6 +16,13 @@ use crate::model::{
 /// Bytes that a reply is expected to have, by earlier ones; 0 where nothing is known.
 pub type Bytes = u64;
 
+/// Most commands in one pipeline: one of thousands would run into the response timeout.
+const COMMANDS_PER_PIPELINE: usize = 400;
+
+/// Most bytes that the replies to one pipeline should have, by what earlier replies had: they stand in Redis's output
+/// buffer and in our memory at once.
+const BYTES_PER_PIPELINE: u64 = 4 * 1024 * 1024;
+
 /// One question about one key.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask<'a> {
@@ -113,6 +120,18 @@ impl Ask<'_> {
     }
 }
 
+/// How many of the questions, of which there is one at least, go into one pipeline.
+pub(super) fn fitting(asks: &[Ask<'_>]) -> usize {
+    let (mut commands, mut bytes) = (0, 0_u64);
+    let fits = |ask: &&Ask<'_>| {
+        commands += ask.replies();
+        bytes = bytes.saturating_add(ask.expected_bytes());
+        commands <= COMMANDS_PER_PIPELINE && bytes <= BYTES_PER_PIPELINE
+    };
+    // A question that is larger than a pipeline gets one of its own.
+    asks.iter().take_while(fits).count().max(1)
+}
+
 fn transaction(pipeline: &mut Pipeline, key: &Name, wishes: &[Wish]) {
     commands::MULTI.push(pipeline);
     commands::XINFO_STREAM.push(pipeline).arg(key.as_bytes());
@@ -201,5 +220,28 @@ pub(super) fn answer<T>(
         Value::ServerError(reply) => Err(command.fault(reply, key)),
         reply => decode(reply)
             .map_err(|unexpected| Fault::new(FaultKind::Unexpected, unexpected.to_string()).during(command)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_is_bounded_by_its_commands_and_its_replies() {
+        let (key, group) = ("orders".into(), "workers".into());
+        for (ask, expected) in [
+            (Ask::Stream(&key, 0), 100),
+            (Ask::Stream(&key, 1 << 20), 4),
+            (Ask::Stream(&key, u64::MAX), 1),
+            (Ask::Pending(&key, &group, 1), 400),
+            (Ask::Consumers(&key, &group, 10), 400),
+            // Some 130 KB each, and half a millisecond of Redis's time.
+            (Ask::Consumers(&key, &group, 1000), 32),
+            (Ask::Pending(&key, &group, 1000), 32),
+            (Ask::Consumers(&key, &group, 100_000), 1),
+        ] {
+            assert_eq!(fitting(&[ask; 500]), expected, "{ask:?}");
+        }
     }
 }

@@ -65,6 +65,8 @@ pub enum Feature {
     Entries,
     /// A database other than 0.
     Database,
+    /// A cluster.
+    Cluster,
     /// Replicas of a cluster are asked.
     ClusterReplicas,
     /// RESP3.
@@ -87,6 +89,7 @@ impl Feature {
             Feature::Consumers => "`consumers`, as by default",
             Feature::Entries => "`lag.bytes_per_poll` other than 0, as by default",
             Feature::Database => "`database` other than 0",
+            Feature::Cluster => "`redis+cluster://` in the URL",
             Feature::ClusterReplicas => "`redis+cluster://` in the URL and `read_from: replica`",
             Feature::Resp3 => "`?protocol=resp3` in the URL",
             Feature::Login => "a user or a password",
@@ -138,6 +141,12 @@ commands! {
     HELLO: "HELLO", Resp3, &[], true, "switches to RESP3, and logs in", "no connection";
     SELECT: "SELECT", Database, Servers::ALL, true, "chooses the database", "no connection";
     READONLY: "READONLY", ClusterReplicas, Servers::ALL, true, "asks a replica for its own answers", "no connection";
+    CLUSTER_SLOTS: "CLUSTER SLOTS", Cluster, Servers::ALL, true,
+        "which node of a cluster has which streams", "every number: the poll fails";
+    CLUSTER_NODES: "CLUSTER NODES", Cluster, Servers::ALL, true,
+        "the nodes of a cluster that have no slots yet: streams may be on their way there", "every number: the poll fails";
+    ASKING: "ASKING", Cluster, Servers::ALL, true,
+        "asks a node for a stream that is on its way there", "such streams, until they have arrived";
     CLIENT_SETINFO: "CLIENT SETINFO", Always, &[V6, V7_2], false,
         "shows streamgauge by its name in `CLIENT LIST`", "the name there; nothing is reported";
     CLIENT_NO_TOUCH: "CLIENT NO-TOUCH", Always, &[V6, V7_2], false,

@@ -31,13 +31,6 @@ use crate::{
     },
 };
 
-/// Most commands in one pipeline: one of thousands would run into the response timeout.
-const COMMANDS_PER_PIPELINE: usize = 400;
-
-/// Most bytes that the replies to one pipeline should have, by what earlier replies had: they stand in Redis's output
-/// buffer and in our memory at once.
-const BYTES_PER_PIPELINE: u64 = 4 * 1024 * 1024;
-
 /// What to mend where a Sentinel was taken for a server.
 const IS_SENTINEL: &str = "this is a Sentinel: write redis+sentinel://host[:port]/service in the URL";
 
@@ -61,6 +54,8 @@ pub struct Link {
     pub credentials: Credentials,
     /// Commands sent so far.
     pub sent: Sent,
+    /// Whether questions are about keys that are on their way here from another node of a cluster.
+    pub is_asking: bool,
     /// Moves the bytes. It would go on waiting for replies that nobody wants any more.
     _driver: AbortOnDropHandle<()>,
 }
@@ -147,7 +142,7 @@ impl Link {
         let opened = MultiplexedConnection::new_with_config(&settings, stream, timeouts).await;
         let (connection, driver) = opened.map_err(|error| handshake_fault(&error, server, address))?;
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
-        Ok(Link { connection, credentials, sent: Sent::default(), _driver: driver })
+        Ok(Link { connection, credentials, sent: Sent::default(), is_asking: false, _driver: driver })
     }
 
     /// Chooses the database. The rest may be refused (an older server, a narrow ACL) without harm.
@@ -233,23 +228,36 @@ impl Link {
     /// not kept of a pipeline's replies is gone before the next one is sent.
     ///
     /// # Errors
-    /// No reply, or an error that concerns the whole server; any other error stays in the replies of its question.
+    /// No reply, ASKING is refused, or an error that concerns the whole server; any other error stays in the replies of
+    /// its question.
     pub async fn ask<'a, T>(
         &mut self,
         asks: &[Ask<'a>],
         read: impl Fn(&Ask<'a>, &[Value]) -> T,
     ) -> Result<Vec<T>, Fault> {
         let mut answers = Vec::with_capacity(asks.len());
+        // One in front of each question, be it a transaction or a command.
+        let asking = usize::from(self.is_asking);
         let mut rest = asks;
         while !rest.is_empty() {
-            let (batch, later) = rest.split_at(fitting(rest));
+            let (batch, later) = rest.split_at(ask::fitting(rest));
             rest = later;
             let mut pipeline = redis::pipe();
-            batch.iter().for_each(|ask| ask.push(&mut pipeline));
-            let replies = self.request(&pipeline, batch.iter().map(Ask::replies).sum()).await?;
+            for ask in batch {
+                if self.is_asking {
+                    commands::ASKING.push(&mut pipeline);
+                }
+                ask.push(&mut pipeline);
+            }
+            let count = batch.iter().map(|ask| asking + ask.replies()).sum();
+            let replies = self.request(&pipeline, count).await?;
             let mut replies = &replies[..];
             for ask in batch {
-                let (own, later) = replies.split_at(ask.replies());
+                let (own, later) = replies.split_at(asking + ask.replies());
+                let (asking, own) = own.split_at(asking);
+                asking
+                    .iter()
+                    .try_for_each(|reply| ask::answer(reply, &commands::ASKING, None, |_| Ok(())))?;
                 answers.push(read(ask, own));
                 replies = later;
             }
@@ -287,18 +295,6 @@ impl Link {
 
 fn cannot_connect(address: &Address) -> String {
     format!("cannot connect to {address}")
-}
-
-/// How many of the questions, of which there is one at least, go into one pipeline.
-fn fitting(asks: &[Ask<'_>]) -> usize {
-    let (mut commands, mut bytes) = (0, 0_u64);
-    let fits = |ask: &&Ask<'_>| {
-        commands += ask.replies();
-        bytes = bytes.saturating_add(ask.expected_bytes());
-        commands <= COMMANDS_PER_PIPELINE && bytes <= BYTES_PER_PIPELINE
-    };
-    // A question that is larger than a pipeline gets one of its own.
-    asks.iter().take_while(fits).count().max(1)
 }
 
 fn settings(protocol: Protocol, credentials: &Credentials) -> RedisConnectionInfo {
@@ -365,27 +361,4 @@ fn of_connecting(mut fault: Fault) -> Fault {
         fault.kind = FaultKind::Connect;
     }
     fault
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pipeline_is_bounded_by_its_commands_and_its_replies() {
-        let (key, group) = ("orders".into(), "workers".into());
-        for (ask, expected) in [
-            (Ask::Stream(&key, 0), 100),
-            (Ask::Stream(&key, 1 << 20), 4),
-            (Ask::Stream(&key, u64::MAX), 1),
-            (Ask::Pending(&key, &group, 1), 400),
-            (Ask::Consumers(&key, &group, 10), 400),
-            // Some 130 KB each, and half a millisecond of Redis's time.
-            (Ask::Consumers(&key, &group, 1000), 32),
-            (Ask::Pending(&key, &group, 1000), 32),
-            (Ask::Consumers(&key, &group, 100_000), 1),
-        ] {
-            assert_eq!(fitting(&[ask; 500]), expected, "{ask:?}");
-        }
-    }
 }

@@ -279,13 +279,13 @@ pub fn info_field(reply: &Value, field: &str) -> Option<String> {
 }
 
 /// The fields of one object: a map in RESP3, a list of names and values in RESP2. Nil is the same as not there.
-enum Fields<'a> {
+pub(super) enum Fields<'a> {
     Map(&'a [(Value, Value)]),
     Flat(&'a [Value]),
 }
 
 impl<'a> Fields<'a> {
-    fn of(reply: &'a Value) -> Result<Self, Unexpected> {
+    pub(super) fn of(reply: &'a Value) -> Result<Self, Unexpected> {
         match reply {
             Value::Map(pairs) => Ok(Fields::Map(pairs)),
             Value::Array(items) if items.len() % 2 == 0 => Ok(Fields::Flat(items)),
@@ -293,7 +293,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn get(&self, field: &str) -> Option<&'a Value> {
+    pub(super) fn get(&self, field: &str) -> Option<&'a Value> {
         let is_field = |name: &Value| bytes(name) == Some(field.as_bytes());
         let value = match self {
             Fields::Map(pairs) => pairs.iter().find(|(name, _)| is_field(name)).map(|(_, value)| value),
@@ -332,14 +332,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn items<'a>(what: &'static str, value: &'a Value) -> Result<&'a [Value], Unexpected> {
+pub(super) fn items<'a>(what: &'static str, value: &'a Value) -> Result<&'a [Value], Unexpected> {
     match value {
         Value::Array(items) | Value::Set(items) => Ok(items),
         _ => Err(Unexpected::Shape(what, "a list")),
     }
 }
 
-fn bytes(value: &Value) -> Option<&[u8]> {
+pub(super) fn bytes(value: &Value) -> Option<&[u8]> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.as_bytes()),
@@ -348,7 +348,7 @@ fn bytes(value: &Value) -> Option<&[u8]> {
 }
 
 /// An integer, also as a string: Redis sends some counts so.
-fn integer(value: &Value) -> Option<i64> {
+pub(super) fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Int(n) => Some(*n),
         value => std::str::from_utf8(bytes(value)?).ok()?.parse().ok(),

@@ -12,6 +12,10 @@ const CODES: &[(&str, FaultKind)] = &[
     ("LOADING", FaultKind::Loading),
     ("BUSY", FaultKind::Busy),
     ("MASTERDOWN", FaultKind::MasterDown),
+    ("CLUSTERDOWN", FaultKind::ClusterDown),
+    ("MOVED", FaultKind::Redirected),
+    ("ASK", FaultKind::Redirected),
+    ("TRYAGAIN", FaultKind::Redirected),
     ("NOAUTH", FaultKind::Auth),
     ("WRONGPASS", FaultKind::Auth),
 ];
@@ -28,7 +32,7 @@ pub fn from_reply(error: &ServerError) -> Fault {
 }
 
 /// The code and the text of an error. An EXEC that is refused by itself says so only in the text of EXECABORT.
-fn reason(error: &ServerError) -> (&str, &str) {
+pub(super) fn reason(error: &ServerError) -> (&str, &str) {
     let (code, details) = (error.code(), error.details().unwrap_or_default());
     match details.strip_prefix("Transaction discarded because of: ") {
         Some(cause) if code == "EXECABORT" => cause.split_once(' ').unwrap_or((cause, "")),

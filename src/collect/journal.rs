@@ -151,7 +151,8 @@ impl Journal {
         let mut failing = BTreeMap::new();
         for entry in &poll.streams {
             // What concerns a whole process is told once, not for each of its streams.
-            let mut faults = entry.faults().filter(|fault| !fault.kind.is_server_wide());
+            let is_wide = |kind: FaultKind| kind.is_server_wide() || kind == FaultKind::ClusterDown;
+            let mut faults = entry.faults().filter(|fault| !is_wide(fault.kind));
             let Some(fault) = faults.next() else { continue };
             if self.failing.get(&entry.name) != Some(&fault.kind) {
                 tracing::warn!(redis, stream = %entry.name, reason = fault.message, "stream cannot be read");

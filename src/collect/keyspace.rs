@@ -1,38 +1,54 @@
 //! The streams of one database, on whichever nodes they are: each node is searched, every name goes to the node that
-//! owns it, and all nodes are measured side by side.
+//! owns it, and all nodes are measured side by side. A stream that a node of a cluster does not have is asked for where it
+//! sends us, within the same poll.
 //!
 //! A node that cannot be measured costs only its own streams: they have its fault in the place of their numbers. Whether
 //! there are others besides nobody knows then, and the poll says so.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 
 use super::{
-    discover::Known,
+    cluster::Redirect,
+    connect::Peer,
     journal::Journal,
     locate::Located,
     measure::{Answer, entry},
-    node::Node,
+    node::{Node, Visit},
+    search::{Members, Search},
+    survey::{Survey, of},
 };
 use crate::{
-    config::{Budget, RedisServer},
+    config::{Address, Budget, RedisServer, Topology},
     model::{
         fault::{Fault, FaultKind},
-        limits::{Cut, Limit},
+        limits::Cut,
         name::Name,
         snapshot::StreamEntry,
     },
 };
 
+/// How often streams are asked for in one poll: at the node that should have them, and then wherever that sends us. A
+/// replica may send us to its primary, that to another one, and that to the one which the stream is on its way to.
+const ROUNDS: usize = 5;
+
 /// One database, and what is remembered of it between polls.
 pub struct Keyspace {
     database: u32,
-    /// Longest time to search in one poll: it must leave some to measure in.
-    search_time: Duration,
-    known: Known,
+    budget: Budget,
+    search: Search,
+    /// Those that should have streams, and those to which others have sent us.
     nodes: Vec<Node>,
+    /// How the cluster was found; `None` where there is none.
+    survey: Option<Survey>,
 }
+
+/// Streams to ask for, by node and by how they are asked for.
+type Errands<'n> = BTreeMap<(usize, Visit), Vec<&'n Name>>;
 
 /// What a poll of a database brought.
 #[derive(Debug, Default)]
@@ -60,20 +76,23 @@ pub struct Gathered {
 impl Keyspace {
     /// Nothing is known of it yet.
     #[must_use]
-    pub fn new(database: u32, server: &RedisServer, search_time: Duration) -> Self {
-        Keyspace { database, search_time, known: Known::new(server), nodes: Vec::new() }
+    pub fn new(database: u32, server: &RedisServer, budget: Budget, search_time: Duration) -> Self {
+        Keyspace {
+            database,
+            budget,
+            search: Search::new(server, search_time),
+            nodes: Vec::new(),
+            survey: None,
+        }
     }
 
-    /// Its nodes from now on. What is remembered of those that stay, stays.
-    pub fn settle(&mut self, located: &Located, budget: Budget) {
-        let mut before = std::mem::take(&mut self.nodes);
-        self.nodes = located
-            .peers(self.database)
-            .map(|peer| match before.iter().position(|node| node.peer == peer) {
-                Some(place) => before.swap_remove(place),
-                None => Node::new(peer, budget),
-            })
-            .collect();
+    /// Its nodes from now on, where it is not in a cluster. What is remembered of those that stay, stays.
+    pub fn settle(&mut self, located: &Located) {
+        if self.survey.is_none() {
+            let peers: Vec<_> = located.peers(self.database).collect();
+            self.nodes.retain(|node| peers.contains(&node.peer));
+            peers.into_iter().for_each(|peer| _ = self.node(peer));
+        }
     }
 
     /// From the next poll on, over new connections.
@@ -83,98 +102,195 @@ impl Keyspace {
 
     /// From the next poll on, the streams that a newer configuration names.
     pub fn look_for(&mut self, server: &RedisServer) {
-        self.known = Known::new(server);
+        self.search.look_for(server);
         self.nodes.iter_mut().for_each(Node::search_anew);
     }
 
     /// From the next poll on, within this budget, and with so much time for a search.
     pub fn limit(&mut self, budget: Budget, search_time: Duration) {
-        self.search_time = search_time;
+        self.budget = budget;
+        self.search.limit(search_time);
         self.nodes.iter_mut().for_each(|node| node.limit(budget));
     }
 
     /// Polls all nodes once.
     pub async fn poll(&mut self, server: &RedisServer, journal: &Journal) -> Gathered {
         let mut gathered = Gathered { database: self.database, ..Gathered::default() };
-        // Faults of nodes that concern all of their streams.
-        let mut down = self.search(server, journal, &mut gathered).await;
-        let names = self.known.names();
-        let owned = self.owned(&names);
-        let (nodes, faults) = (self.nodes.iter_mut(), down.iter());
-        let answers = nodes.zip(&owned).zip(faults).map(async |((node, names), fault)| match fault {
-            None => node.measure(server, names).await,
-            Some(fault) => Err(fault.clone()),
-        });
-        let answers = join_all(answers).await;
-        for ((answer, names), down) in answers.into_iter().zip(&owned).zip(&mut down) {
-            match answer {
-                Ok(answer) => gathered.take_in(answer),
-                Err(fault) => {
-                    let unknown = |name: &&Name| entry(name, Err(fault.clone()), self.database, server);
-                    gathered.streams.extend(names.iter().map(unknown));
-                    *down = Some(fault);
-                }
+        join_all(self.nodes.iter_mut().map(|node| node.begin(server, journal))).await;
+        match self.look_round(server, &mut gathered).await {
+            Ok(()) => self.gather(server, &mut gathered).await,
+            Err(fault) => {
+                self.search.doubt();
+                gathered.is_down = true;
+                gathered.incomplete = Some(fault);
             }
         }
-        gathered.is_down = down.iter().all(Option::is_some);
-        let is_searching =
-            !self.known.globs().is_empty() && !self.nodes.iter().all(|node| node.scan.is_complete());
-        let cut = gathered.cut.as_ref().map(|cut| cut.fault.clone());
-        let incomplete = down.into_iter().flatten().next().or(gathered.incomplete);
-        gathered.incomplete = incomplete.or_else(|| is_searching.then(|| self.searching())).or(cut);
-        self.resolve(server, &mut gathered);
-        gathered.streams.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        gathered.commands = self.nodes.iter_mut().map(Node::count_commands).sum();
+        gathered.commands += self.nodes.iter_mut().map(Node::count_commands).sum::<u64>();
+        // Those that were of no use in this poll.
+        let peers: Option<Vec<_>> = self.survey.as_ref().map(|survey| survey.peers().cloned().collect());
+        self.nodes.retain_mut(|node| {
+            let is_visited = std::mem::take(&mut node.is_visited);
+            is_visited || peers.as_ref().is_none_or(|peers| peers.contains(&node.peer))
+        });
         gathered
     }
 
-    /// Searches all nodes; the fault of each that cannot be asked anything.
-    async fn search(
+    /// Finds the nodes of a cluster.
+    async fn look_round(&mut self, server: &RedisServer, gathered: &mut Gathered) -> Result<(), Fault> {
+        if let Topology::Cluster(seeds) = &server.topology {
+            let before = self.survey.as_ref();
+            let commands = &mut gathered.commands;
+            let found = Survey::look(before, &mut self.nodes, server, seeds, self.budget, commands).await?;
+            found.peers().cloned().collect::<Vec<_>>().into_iter().for_each(|peer| _ = self.node(peer));
+            self.survey = Some(found);
+        }
+        Ok(())
+    }
+
+    async fn gather(&mut self, server: &RedisServer, gathered: &mut Gathered) {
+        let mut members: Members = match &self.survey {
+            Some(survey) => survey.peers().filter_map(|peer| Some((self.place(peer)?, None))).collect(),
+            None => (0..self.nodes.len()).map(|place| (place, None)).collect(),
+        };
+        gathered.incomplete = self.survey.as_ref().and_then(Survey::gap);
+        let is_cluster = self.survey.is_some();
+        gathered.cut = self
+            .search
+            .run(server, &mut self.nodes, &mut members, &mut gathered.incomplete, is_cluster)
+            .await;
+        let unfinished = self.search.unfinished(&self.nodes, &members, is_cluster);
+        self.measure(server, &mut members, gathered).await;
+        gathered.is_down = members.values().all(Option::is_some);
+        let incomplete = members.into_values().flatten().next().or(gathered.incomplete.take()).or(unfinished);
+        gathered.incomplete = incomplete.or(gathered.cut.as_ref().map(|cut| cut.fault.clone()));
+        self.resolve(server, gathered);
+        gathered.streams.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    }
+
+    /// Measures all streams that are known, each at the node that has it.
+    async fn measure(&mut self, server: &RedisServer, members: &mut Members, gathered: &mut Gathered) {
+        let names = self.search.known.names();
+        let up = members.iter().filter(|(_, fault)| fault.is_none());
+        let mut errands: Errands<'_> = up.map(|(place, _)| ((*place, Visit::Own), Vec::new())).collect();
+        for name in &names {
+            let errand = self.owner(name).and_then(|place| match members.get(&place) {
+                Some(Some(fault)) => Err(fault.clone()),
+                _ => Ok(place),
+            });
+            match errand {
+                Ok(place) => errands.entry((place, Visit::Own)).or_default().push(name),
+                Err(fault) => gathered.streams.push(entry(name, Err(fault), self.database, server)),
+            }
+        }
+        for round in 1..=ROUNDS {
+            let mut next = Errands::new();
+            for ((place, visit), answer) in self.run(server, &errands).await {
+                let names = errands.remove(&(place, visit)).unwrap_or_default();
+                let answer = match answer {
+                    Ok(answer) => answer,
+                    Err(fault) => {
+                        let fault = self.at(place, fault);
+                        let unknown = |name: &&Name| entry(name, Err(fault.clone()), self.database, server);
+                        gathered.streams.extend(names.iter().map(unknown));
+                        if visit == Visit::Own {
+                            members.insert(place, Some(fault));
+                        }
+                        continue;
+                    }
+                };
+                gathered.take_in(&answer);
+                if answer.is_cluster_node && self.survey.is_none() && !self.search.known.globs().is_empty() {
+                    gathered.incomplete = Some(a_node_only());
+                }
+                let entries = names.into_iter().zip(answer.streams).zip(answer.redirects);
+                for ((name, entry), redirect) in entries {
+                    let errand = self.elsewhere(place, &entry, redirect, gathered);
+                    match errand.filter(|_| round < ROUNDS) {
+                        Some(errand) => next.entry(errand).or_default().push(name),
+                        None => gathered.streams.push(entry),
+                    }
+                }
+            }
+            if next.is_empty() {
+                return;
+            }
+            // Streams are measured in their order.
+            next.values_mut().for_each(|names| names.sort_unstable());
+            errands = next;
+        }
+    }
+
+    /// Runs errands, those of different nodes side by side.
+    async fn run(
         &mut self,
         server: &RedisServer,
-        journal: &Journal,
-        gathered: &mut Gathered,
-    ) -> Vec<Option<Fault>> {
-        let (globs, time) = (self.known.globs(), self.search_time);
-        let searches = self.nodes.iter_mut().map(|node| node.search(server, globs, time, journal));
-        let searches = join_all(searches).await;
-        let mut down = Vec::with_capacity(searches.len());
-        let mut left_out = 0;
-        for (searched, node) in searches.into_iter().zip(&mut self.nodes) {
-            let above = self.known.extend(node.scan.take_found());
-            left_out += node.scan.leave_out(above);
-            down.push(match searched {
-                Ok(()) => None,
-                Err(fault) if fault.kind.is_server_wide() => Some(fault),
-                Err(fault) => {
-                    gathered.incomplete = Some(fault);
-                    None
+        errands: &Errands<'_>,
+    ) -> Vec<((usize, Visit), Result<Answer, Fault>)> {
+        let of_nodes = self.nodes.iter_mut().enumerate().map(async |(place, node)| {
+            let mut answers = Vec::new();
+            for visit in Visit::ALL {
+                if let Some(names) = errands.get(&(place, visit)) {
+                    answers.push(((place, visit), node.measure(server, names, visit).await));
                 }
-            });
-        }
-        gathered.cut = (left_out > 0).then(|| {
-            let most = server.limits.streams;
-            let what =
-                format!("there are more streams than limits.streams lets in, {most}: {left_out} left out");
-            Cut::new(Limit::Streams, left_out, &what)
+            }
+            answers
         });
-        down
+        join_all(of_nodes).await.into_iter().flatten().collect()
     }
 
-    fn searching(&self) -> Fault {
-        let keys: u64 = self.nodes.iter().map(|node| node.scan.keys()).sum();
-        let message =
-            format!("the keys are still being searched for streams: about {keys} were looked at so far");
-        Fault::new(FaultKind::Unfinished, message)
-    }
-
-    /// The names that each node has to answer for, in order.
-    fn owned<'n>(&self, names: &'n [Name]) -> Vec<Vec<&'n Name>> {
-        let mut owned = vec![Vec::new(); self.nodes.len()];
-        if let Some(all) = owned.first_mut() {
-            all.extend(names);
+    /// The node to ask for a stream after the answer of one.
+    fn elsewhere(
+        &mut self,
+        asked: usize,
+        entry: &StreamEntry,
+        redirect: Option<Redirect>,
+        gathered: &mut Gathered,
+    ) -> Option<(usize, Visit)> {
+        let survey = self.survey.as_ref()?;
+        let is_gone = entry.state.as_ref().is_err_and(|fault| fault.kind == FaultKind::Vanished);
+        let (to, visit) = match redirect {
+            Some(Redirect { to, is_asking: true }) => (to, Visit::Asking),
+            Some(Redirect { to, is_asking: false }) => (to, Visit::Guest),
+            // A replica may have lost it to another node, of which it has not heard yet.
+            None if is_gone && self.nodes[asked].peer.read_only => {
+                (survey.primary_for(&entry.name)?.clone(), Visit::Guest)
+            }
+            None => return None,
+        };
+        if !survey.covers(&to) {
+            let message = format!("{to} has joined the cluster meanwhile, and was not searched yet");
+            gathered.incomplete = Some(Fault::new(FaultKind::Redirected, message));
+            self.search.doubt();
         }
-        owned
+        let peer = Peer { address: Address::Tcp(to), database: 0, read_only: false, role: None };
+        let place = self.node(peer);
+        self.nodes[place].is_visited = true;
+        Some((place, visit))
+    }
+
+    /// The place of the node that a name is asked for at.
+    fn owner(&self, name: &Name) -> Result<usize, Fault> {
+        match &self.survey {
+            Some(survey) => Ok(self.place(survey.peer_for(name)?).unwrap_or_default()),
+            None => Ok(0),
+        }
+    }
+
+    fn place(&self, peer: &Peer) -> Option<usize> {
+        self.nodes.iter().position(|node| node.peer == *peer)
+    }
+
+    /// The place of a node, which is a new one if there is none.
+    fn node(&mut self, peer: Peer) -> usize {
+        self.place(&peer).unwrap_or_else(|| {
+            self.nodes.push(Node::new(peer, self.budget));
+            self.nodes.len() - 1
+        })
+    }
+
+    /// A fault says at which of several nodes it was met.
+    fn at(&self, place: usize, fault: Fault) -> Fault {
+        if self.survey.is_some() { of(fault, &self.nodes[place].peer.address) } else { fault }
     }
 
     /// A stream that is gone is forgotten, or shown as missing where it is configured. A key of another type was no
@@ -182,14 +298,22 @@ impl Keyspace {
     fn resolve(&mut self, server: &RedisServer, gathered: &mut Gathered) {
         gathered.streams.retain_mut(|stream| {
             let kind = stream.state.as_ref().err().map(|fault| fault.kind);
-            let is_configured = self.known.is_configured(&stream.name);
+            let is_configured = self.search.known.is_configured(&stream.name);
             match kind {
                 Some(FaultKind::Vanished) if is_configured => {
                     *stream = entry(&stream.name, Ok(None), self.database, server);
                 }
                 Some(FaultKind::Vanished | FaultKind::WrongType) if !is_configured => {
-                    self.known.forget(&stream.name);
+                    self.search.known.forget(&stream.name);
                     return false;
+                }
+                Some(FaultKind::Redirected) if self.survey.is_none() => {
+                    stream.state = stream.state.clone().map_err(|fault| fault.advising(A_NODE));
+                }
+                // It is told once, not for each stream.
+                Some(FaultKind::ClusterDown) => {
+                    let fault = stream.state.as_ref().err().cloned();
+                    gathered.incomplete = gathered.incomplete.take().or(fault);
                 }
                 _ => {}
             }
@@ -199,10 +323,16 @@ impl Keyspace {
 }
 
 impl Gathered {
-    fn take_in(&mut self, answer: Answer) {
-        self.streams.extend(answer.streams);
-        self.versions.insert(answer.version);
+    fn take_in(&mut self, answer: &Answer) {
+        self.versions.insert(answer.version.clone());
         self.vanished += answer.vanished;
         self.entries_read += answer.entries_read;
     }
+}
+
+/// What to do about a node of a cluster that is taken for a server of its own.
+const A_NODE: &str = "this is a node of a cluster: write redis+cluster:// in the URL";
+
+fn a_node_only() -> Fault {
+    Fault::new(FaultKind::Redirected, "what a glob means may be on other nodes, too").advising(A_NODE)
 }

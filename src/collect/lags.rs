@@ -133,7 +133,14 @@ impl Lags {
                 0 => 0,
                 _ => self.budget.entries_per_group,
             });
-            measured.push(answer.map(|answer| self.take_in(name, now, info.trust, answer, &mut pages)));
+            measured.push(match answer {
+                Ok(answer) => Ok(self.take_in(name, now, info.trust, answer, &mut pages)),
+                Err(fault) => {
+                    // It may have gone to another node of a cluster, and come back.
+                    self.watched.remove(*name);
+                    Err(fault)
+                }
+            });
             let wishes = pages.take_wishes();
             if !wishes.is_empty() {
                 open.push(Open { index, wishes });

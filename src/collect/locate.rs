@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::{Address, RedisServer, Topology},
-    model::fault::{Fault, FaultKind},
+    model::fault::Fault,
 };
 
 /// Finds the processes of one server, anew for each poll.
@@ -20,10 +20,8 @@ pub struct Locator {
 /// Where the processes are at this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
-    /// Each of them.
+    /// Each of them; of a cluster, whose nodes are found by asking them, none.
     pub addresses: Vec<Address>,
-    /// Whether they are replicas in a cluster.
-    pub read_only: bool,
     /// What they must be to be measured; `None` is whatever they are.
     pub role: Option<Role>,
 }
@@ -35,13 +33,11 @@ impl Locator {
     /// Nobody who should know can be asked, or knows.
     pub async fn locate(&mut self, server: &RedisServer, journal: &mut Journal) -> Result<Located, Fault> {
         match &server.topology {
-            Topology::Single(address) => {
-                Ok(Located { addresses: vec![address.clone()], read_only: false, role: None })
-            }
+            Topology::Single(address) => Ok(Located { addresses: vec![address.clone()], role: None }),
             Topology::Sentinel(sentinel) => {
                 self.sentinels.locate(Service { server, sentinel }, journal).await
             }
-            Topology::Cluster(_) => Err(Fault::new(FaultKind::Connect, "clusters cannot be reached yet")),
+            Topology::Cluster(_) => Ok(Located { addresses: Vec::new(), role: None }),
         }
     }
 
@@ -79,7 +75,9 @@ impl Locator {
 impl Located {
     /// The processes as those who hold a database.
     pub fn peers(&self, database: u32) -> impl Iterator<Item = Peer> {
-        let (read_only, role) = (self.read_only, self.role);
-        self.addresses.iter().map(move |address| Peer { address: address.clone(), database, read_only, role })
+        let role = self.role;
+        let peer =
+            move |address: &Address| Peer { address: address.clone(), database, read_only: false, role };
+        self.addresses.iter().map(peer)
     }
 }

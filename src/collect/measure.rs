@@ -3,15 +3,18 @@
 //! The number of round trips depends on the number of questions only through the size of a pipeline. Whatever cannot be
 //! read about one stream becomes a fault in its place; only a fault that concerns the whole process ends it all.
 
+use redis::Value;
+
 use super::{
     ask::{self, Ask},
+    cluster::Redirect,
     connect::{Link, Peer},
     decode::GroupInfo,
     lags::{Lags, Measured},
-    trust::{Identity, ServerInfo},
+    trust::Identity,
 };
 use crate::{
-    config::RedisServer,
+    config::{Address, RedisServer},
     model::{
         fault::{Fault, FaultKind},
         lag::Lag,
@@ -29,8 +32,12 @@ pub struct Answer {
     pub version: String,
     /// Which process it is.
     pub identity: Option<Identity>,
+    /// Whether it is a node of a cluster.
+    pub is_cluster_node: bool,
     /// In the order of the names. A stream that does not exist has the fault `Vanished`.
     pub streams: Vec<StreamEntry>,
+    /// For each of them, the node of the cluster that should be asked instead.
+    pub redirects: Vec<Option<Redirect>>,
     /// Groups that were deleted between two commands.
     pub vanished: u64,
     /// Entries read in order to count them.
@@ -49,15 +56,23 @@ pub async fn measure(
     names: &[&Name],
 ) -> Result<Answer, Fault> {
     let (info, redis_time) = link.identify_as(peer).await?;
-    if info.is_stale_replica {
-        let message = "the replica has lost its primary: its data may be old";
-        return Err(Fault::new(FaultKind::MasterDown, message));
-    }
-    let (states, entries_read) = ask_streams(link, lags, server, &info, redis_time, names).await?;
+    info.up_to_date()?;
+    let asks: Vec<_> = names.iter().map(|name| Ask::Stream(name, lags.stream_bytes(name))).collect();
+    let read = |ask: &Ask<'_>, replies: &[Value]| {
+        (ask::stream_answer(ask, replies), redirect(replies, &peer.address))
+    };
+    let (answers, redirects): (Vec<_>, _) = link.ask(&asks, read).await?.into_iter().unzip();
+    let (measured, entries_read) = lags.measure(link, &info, redis_time, names, answers).await?;
+    let states = names
+        .iter()
+        .zip(measured)
+        .map(|(name, measured)| Ok(Some(stream(name, measured?, redis_time, server))));
     let entries = names.iter().zip(states).map(|(name, state)| entry(name, state, peer.database, server));
     let mut streams = entries.collect::<Vec<_>>();
-    let vanished = ask_groups(link, &mut streams, server).await?;
-    Ok(Answer { version: info.version, identity: info.identity, streams, vanished, entries_read })
+    let vanished = ask_groups(link, &mut streams, server, peer.read_only).await?;
+    let is_cluster_node = info.is_cluster_node();
+    let (version, identity) = (info.version, info.identity);
+    Ok(Answer { version, identity, is_cluster_node, streams, redirects, vanished, entries_read })
 }
 
 /// What a configuration expects of a stream in this state goes with it.
@@ -71,20 +86,12 @@ pub fn entry(
     StreamEntry { db: database, name: name.clone(), state, missing_groups }
 }
 
-async fn ask_streams(
-    link: &mut Link,
-    lags: &mut Lags,
-    server: &RedisServer,
-    info: &ServerInfo,
-    now: UnixMicros,
-    names: &[&Name],
-) -> Result<(Vec<Result<Option<Stream>, Fault>>, u64), Fault> {
-    let asks: Vec<_> = names.iter().map(|name| Ask::Stream(name, lags.stream_bytes(name))).collect();
-    let answers = link.ask(&asks, ask::stream_answer).await?;
-    let (measured, read) = lags.measure(link, info, now, names, answers).await?;
-    let states =
-        names.iter().zip(measured).map(|(name, measured)| Ok(Some(stream(name, measured?, now, server))));
-    Ok((states.collect(), read))
+/// Where a stream is that this node of a cluster does not have.
+fn redirect(replies: &[Value], asked: &Address) -> Option<Redirect> {
+    match asked {
+        Address::Tcp(place) => Redirect::of(replies, place),
+        Address::Unix(_) => None,
+    }
 }
 
 fn stream(name: &Name, measured: Measured, redis_time: UnixMicros, server: &RedisServer) -> Stream {
@@ -154,11 +161,13 @@ fn missing_groups(name: &Name, state: &Result<Option<Stream>, Fault>, server: &R
 }
 
 /// Asks for the oldest pending entry and the consumers of every group that has any; of a group with too many consumers,
-/// for those that own pending entries. Returns how many groups are gone.
+/// for those that own pending entries. Returns how many groups are gone. On a replica in a cluster, it may as well be the
+/// stream that is gone, to another node.
 async fn ask_groups(
     link: &mut Link,
     streams: &mut [StreamEntry],
     server: &RedisServer,
+    read_only: bool,
 ) -> Result<u64, Fault> {
     let most = server.limits.consumers_per_group;
     // XPENDING without a range names all owners at once, however many: its cost has no bound.
@@ -181,7 +190,7 @@ async fn ask_groups(
             continue;
         };
         // One that is expected and was deleted meanwhile is missing from now on, not from sums over this poll.
-        let mut missing = Vec::new();
+        let (mut missing, before) = (Vec::new(), stream.groups.len());
         stream.groups.retain_mut(|group| {
             let mut owners = (group.pending == 0).then(Vec::new);
             if group.pending > 0
@@ -205,6 +214,10 @@ async fn ask_groups(
             !gone
         });
         entry.missing_groups.extend(missing);
+        if read_only && stream.groups.len() < before {
+            entry.state = Err(Fault::new(FaultKind::Vanished, "a group is gone, or the whole stream"));
+            entry.missing_groups.clear();
+        }
     }
     Ok(vanished)
 }

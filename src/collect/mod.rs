@@ -2,17 +2,19 @@
 //!
 //! The [`fleet`] has a [`poller`] for each server with its [`assignment`]: one loop. Each round [`locate`]s the processes of
 //! the server (as configured, or as [`sentinel`]s know) and polls each of its databases: a [`keyspace`] of one [`node`] or
-//! of several. A node [`connect`]s when needed ([`dial`]s, over [`tls`] or not, with the [`credentials`] of that moment,
-//! which get their [`renewal`]), [`discover`]s streams, and [`measure`]s them: questions ([`ask`]) go out in pipelines of
-//! the [`commands`] that a user needs, replies are [`decode`]d into the model, and [`lags`] keeps what earlier polls proved,
-//! as far as the process can be [`trust`]ed. [`journal`] logs what changes, and [`backoff`] spares a server that is down.
-//! [`check`] takes the same way once, and tells of each step.
+//! of several. Of a [`cluster`], a [`survey`] finds the nodes and the [`route`] to each stream. A node [`connect`]s when
+//! needed ([`dial`]s, over [`tls`] or not, with the [`credentials`] of that moment, which get their [`renewal`]),
+//! [`discover`]s streams (all nodes in one [`search`]), and [`measure`]s them: questions ([`ask`]) go out in pipelines of the [`commands`] that a user
+//! needs, replies are [`decode`]d into the model, and [`lags`] keeps what earlier polls proved, as far as the process can be
+//! [`trust`]ed. [`journal`] logs what changes, and [`backoff`] spares a server that is down. [`check`] takes the same way
+//! once, and tells of each step.
 //! No other layer imports the redis crate, but the demo, which writes.
 
 pub mod ask;
 pub mod assignment;
 pub mod backoff;
 pub mod check;
+pub mod cluster;
 pub mod commands;
 pub mod connect;
 pub mod credentials;
@@ -29,6 +31,9 @@ pub mod measure;
 pub mod node;
 pub mod poller;
 pub mod renewal;
+pub mod route;
+pub mod search;
 pub mod sentinel;
+pub mod survey;
 pub mod tls;
 pub mod trust;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
+    cluster::View,
     connect::{Link, Peer, Sent},
     credentials::Credentials,
     discover::Scan,
@@ -19,7 +20,7 @@ use super::{
     trust::Identity,
 };
 use crate::{
-    config::{Budget, RedisServer},
+    config::{Address, Budget, RedisServer},
     model::{
         fault::{Fault, FaultKind},
         name::Name,
@@ -33,6 +34,8 @@ pub struct Node {
     pub peer: Peer,
     /// How far it was searched.
     pub scan: Scan,
+    /// Whether another node has sent us there in this poll.
+    pub is_visited: bool,
     /// Commands sent over connections that are gone, until somebody counts them.
     commands: u64,
     /// Commands sent over the latest connection: it is dropped with a poll that takes too long.
@@ -44,6 +47,24 @@ pub struct Node {
     /// The process at the latest poll; `None` where that is not known.
     identity: Option<Identity>,
     lags: Lags,
+    /// Of streams that another node sent here.
+    lags_of_guests: Lags,
+}
+
+/// How a stream is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Visit {
+    /// It should be here.
+    Own,
+    /// Another node of the cluster says that it is here.
+    Guest,
+    /// Another node of the cluster says that it is on its way here, if it exists.
+    Asking,
+}
+
+impl Visit {
+    /// Each.
+    pub const ALL: [Visit; 3] = [Visit::Own, Visit::Guest, Visit::Asking];
 }
 
 impl Node {
@@ -53,6 +74,7 @@ impl Node {
         Node {
             peer,
             scan: Scan::default(),
+            is_visited: false,
             commands: 0,
             sent: Sent::default(),
             link: None,
@@ -60,6 +82,7 @@ impl Node {
             renewal: Renewal::default(),
             identity: None,
             lags: Lags::new(budget),
+            lags_of_guests: Lags::new(budget),
         }
     }
 
@@ -81,9 +104,41 @@ impl Node {
     /// From the next poll on, within this budget.
     pub fn limit(&mut self, budget: Budget) {
         self.lags.limit(budget);
+        self.lags_of_guests.limit(budget);
     }
 
-    /// Searches for streams, for some time at most, which begins a poll.
+    /// Begins a poll.
+    pub async fn begin(&mut self, server: &RedisServer, journal: &Journal) {
+        self.is_kept = self.link.is_some();
+        if let Some(link) = self.link.take() {
+            self.link = Some(self.renewed(link, server, journal).await);
+        }
+    }
+
+    /// Asks what it knows of its cluster. A replica must be up to date.
+    ///
+    /// # Errors
+    /// No connection, no reply, or one that is of no use.
+    pub async fn view(&mut self, server: &RedisServer) -> Result<View, Fault> {
+        let view = async |link: &mut Link, peer: &Peer| {
+            let Address::Tcp(place) = &peer.address else {
+                return Err(Fault::new(FaultKind::Unexpected, "a cluster is reached over TCP"));
+            };
+            if peer.read_only {
+                link.identify().await?.0.up_to_date()?;
+            }
+            View::ask(link, place).await
+        };
+        loop {
+            let mut link = self.linked(server).await?;
+            let found = view(&mut link, &self.peer).await;
+            if let Some(found) = self.after(link, found) {
+                return found;
+            }
+        }
+    }
+
+    /// Searches for streams, for some time at most.
     ///
     /// # Errors
     /// No connection, no reply, or SCAN is refused.
@@ -92,12 +147,7 @@ impl Node {
         server: &RedisServer,
         globs: &[Glob],
         time: Duration,
-        journal: &Journal,
     ) -> Result<(), Fault> {
-        self.is_kept = self.link.is_some();
-        if let Some(link) = self.link.take() {
-            self.link = Some(self.renewed(link, server, journal).await);
-        }
         loop {
             let mut link = self.linked(server).await?;
             let found = self.scan.search(&mut link, globs, time).await;
@@ -111,10 +161,21 @@ impl Node {
     ///
     /// # Errors
     /// A fault that concerns the whole process.
-    pub async fn measure(&mut self, server: &RedisServer, names: &[&Name]) -> Result<Answer, Fault> {
+    pub async fn measure(
+        &mut self,
+        server: &RedisServer,
+        names: &[&Name],
+        visit: Visit,
+    ) -> Result<Answer, Fault> {
         loop {
             let mut link = self.linked(server).await?;
-            let answer = measure::measure(&mut link, &mut self.lags, server, &self.peer, names).await;
+            let lags = match visit {
+                Visit::Own => &mut self.lags,
+                Visit::Guest | Visit::Asking => &mut self.lags_of_guests,
+            };
+            link.is_asking = visit == Visit::Asking;
+            let answer = measure::measure(&mut link, lags, server, &self.peer, names).await;
+            link.is_asking = false;
             if let Some(answer) = self.after(link, answer) {
                 if let Ok(answer) = &answer {
                     let is_another = self.identity.is_some() && self.identity != answer.identity;

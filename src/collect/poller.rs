@@ -25,7 +25,7 @@ use super::{
     locate::Locator,
 };
 use crate::{
-    config::{Budget, Config, RedisServer, Tls},
+    config::{Config, RedisServer, Tls},
     model::{
         fault::{Fault, FaultKind},
         lag::{Lag, Policy},
@@ -48,7 +48,6 @@ pub struct Poller {
     snapshot: watch::Sender<Arc<Snapshot>>,
     /// Cancelled once it has to end: from then on it publishes nothing.
     retired: CancellationToken,
-    budget: Budget,
     locator: Locator,
     keyspaces: Vec<Keyspace>,
     /// The server as last published.
@@ -66,7 +65,8 @@ impl Poller {
         retired: CancellationToken,
     ) -> Poller {
         let of = &assignment.server;
-        let keyspace = |database: &u32| Keyspace::new(*database, of, assignment.search_time());
+        let keyspace =
+            |database: &u32| Keyspace::new(*database, of, assignment.budget, assignment.search_time());
         Poller {
             policy: assignment.policy,
             interval: assignment.interval,
@@ -74,7 +74,6 @@ impl Poller {
             backoff: Backoff::new(assignment.interval, assignment.max_backoff),
             snapshot,
             retired,
-            budget: assignment.budget,
             locator: Locator::default(),
             keyspaces: of.databases.iter().map(keyspace).collect(),
             server,
@@ -144,7 +143,6 @@ impl Poller {
             }
             keyspace.limit(newer.budget, newer.search_time());
         }
-        self.budget = newer.budget;
         self.config = newer.server.clone();
         (self.policy, self.interval, self.timeout) = (newer.policy, newer.interval, newer.timeout);
         self.backoff = Backoff::new(newer.interval, newer.max_backoff);
@@ -222,7 +220,7 @@ impl Poller {
 
     /// Polls all databases, and does so again where the processes turn out to be elsewhere.
     async fn gather(&mut self) -> Result<Vec<Gathered>, Fault> {
-        let (config, budget) = (&self.config, self.budget);
+        let config = &self.config;
         let mut located = self.locator.locate(config, &mut self.journal).await?;
         let mut reason = Fault::new(
             FaultKind::WrongRole,
@@ -231,7 +229,7 @@ impl Poller {
         for _ in 0..MOST_PLACES {
             let journal = &self.journal;
             let gathered = self.keyspaces.iter_mut().map(|keyspace| {
-                keyspace.settle(&located, budget);
+                keyspace.settle(&located);
                 keyspace.poll(config, journal)
             });
             let gathered = join_all(gathered).await;

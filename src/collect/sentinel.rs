@@ -199,7 +199,7 @@ impl Sentinels {
         let place = place.clone();
         journal.process(self.current.as_ref(), &place, role);
         self.current = Some(place.clone());
-        Ok(Located { addresses: vec![Address::Tcp(place)], read_only: false, role: Some(role) })
+        Ok(Located { addresses: vec![Address::Tcp(place)], role: Some(role) })
     }
 
     /// The fault of a process, with what the Sentinels say of it.

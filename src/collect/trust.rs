@@ -8,6 +8,7 @@ use redis::Value;
 
 use super::decode;
 use crate::model::{
+    fault::{Fault, FaultKind},
     lag::tracker::{CounterTrust, Trust},
     name::Name,
 };
@@ -69,10 +70,25 @@ impl ServerInfo {
         self.mode.as_deref() == Some("sentinel")
     }
 
+    /// Whether it is a node of a cluster.
+    #[must_use]
+    pub fn is_cluster_node(&self) -> bool {
+        self.mode.as_deref() == Some("cluster")
+    }
+
     /// Whether it says that it is a replica.
     #[must_use]
     pub fn is_replica(&self) -> bool {
         self.role == Some(Role::Replica)
+    }
+
+    /// Whether its data can be taken for current.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn up_to_date(&self) -> Result<(), Fault> {
+        let message = "the replica has lost its primary: its data may be old";
+        if self.is_stale_replica { Err(Fault::new(FaultKind::MasterDown, message)) } else { Ok(()) }
     }
 }
 

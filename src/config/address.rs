@@ -62,7 +62,7 @@ const SCHEMES: &[(&str, Sort, bool)] = &[
 /// What a URL looks like.
 const FORM: &str = "expected redis://[username[:password]@]host[:port][/database], \
                     redis+unix:///path/to/socket[?db=database], redis+sentinel://host[:port],…/service[/database], \
-                    the same with rediss in place of redis for TLS, or host:port";
+                    redis+cluster://host[:port],…, the same with rediss in place of redis for TLS, or host:port";
 
 /// Reads a URL, or `host:port`.
 pub(super) fn parse_url(text: &str) -> Result<UrlParts, String> {
@@ -124,9 +124,7 @@ fn of_hosts(rest: &str, sort: Sort) -> Result<UrlParts, String> {
         }
         Sort::Host | Sort::Unix => {
             if seeds.len() > 1 {
-                return Err(
-                    "there are several hosts: of Sentinels, write redis+sentinel://host,…/service".into()
-                );
+                return Err("there are several hosts: write redis+cluster:// or redis+sentinel://".into());
             }
             parts.target = seeds.pop().map(Target::Host);
             path

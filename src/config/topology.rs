@@ -127,12 +127,7 @@ pub(super) fn topology(section: &Section, parts: &UrlParts, problems: &mut Vec<P
     match &parts.target {
         Some(Target::Host(place)) => Topology::Single(Address::Tcp(place.clone())),
         Some(Target::Unix(path)) => Topology::Single(Address::Unix(path.clone())),
-        Some(Target::Cluster(seeds)) => {
-            let message =
-                "clusters cannot be measured yet: of a node, redis:// measures the streams that it has";
-            problems.push(section.problem("redis[].url", message));
-            Topology::Cluster(seeds.clone())
-        }
+        Some(Target::Cluster(seeds)) => Topology::Cluster(seeds.clone()),
         Some(Target::Sentinel { seeds, service }) => Topology::Sentinel(Sentinel {
             seeds: seeds.clone(),
             service: service.clone(),
@@ -167,7 +162,8 @@ pub(super) fn read_from(section: &Section, topology: &Topology, problems: &mut V
         return ReadFrom::Primary;
     }
     if matches!(topology, Topology::Single(_)) {
-        let message = "is for Sentinels: where there is one server, write the URL of the replica";
+        let message =
+            "is for Sentinels and clusters: where there is one server, write the URL of the replica";
         problems.push(section.problem(READ_FROM, message));
     }
     ReadFrom::Replica

@@ -46,6 +46,10 @@ kinds! {
     MasterDown = "masterdown", true;
     /// What should be a primary is a replica, or the reverse.
     WrongRole = "wrong_role", true;
+    /// CLUSTERDOWN, or slots of a cluster that no node has, or more than one.
+    ClusterDown = "clusterdown", false;
+    /// MOVED, ASK or TRYAGAIN: another node of the cluster has the stream, and it could not be followed there.
+    Redirected = "redirected", false;
     /// NOPERM: the ACL of the user lacks a command or a key.
     NoPerm = "noperm", false;
     /// WRONGTYPE: the key is not a stream.

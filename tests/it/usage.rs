@@ -70,7 +70,7 @@ fn a_file_that_is_wrong() {
             "gauge.yaml:2:10: redis[0].url: the scheme http:// is not supported: \
              expected redis://[username[:password]@]host[:port][/database], \
              redis+unix:///path/to/socket[?db=database], \
-             redis+sentinel://host[:port],…/service[/database], \
+             redis+sentinel://host[:port],…/service[/database], redis+cluster://host[:port],…, \
              the same with rediss in place of redis for TLS, or host:port",
         ),
         (

@@ -11,7 +11,7 @@ use crate::support::redis::{RedisServer, free_port};
 #[derive(Clone, Debug)]
 pub struct Version {
     pub name: String,
-    binary: PathBuf,
+    pub binary: PathBuf,
 }
 
 /// The installed redis-server, and those of `STREAMGAUGE_TEST_SERVERS` (`name=program`, separated by commas).

@@ -13,7 +13,7 @@ use crate::{
         connect::{Link, Peer},
         discover::Known,
     },
-    config::RedisServer,
+    config::{RedisServer, Topology},
     model::{
         fault::{Fault, FaultKind},
         finding::{Check, Finding},
@@ -37,7 +37,7 @@ pub async fn findings(
     peer: &Peer,
     terms: Terms,
 ) -> Result<Vec<Finding>, Fault> {
-    let used = |command: &&&Command| is_used(command.feature, server, terms);
+    let used = |command: &&&Command| is_used(command.feature, server, peer, terms);
     let commands: Vec<&Command> = COMMANDS.iter().filter(used).copied().collect();
     let known = Known::new(server);
     let named = known.names();
@@ -82,14 +82,15 @@ pub async fn findings(
 }
 
 /// Whether commands are sent for this. The commands of the login were sent before.
-fn is_used(feature: Feature, server: &RedisServer, terms: Terms) -> bool {
+fn is_used(feature: Feature, server: &RedisServer, peer: &Peer, terms: Terms) -> bool {
     match feature {
         Feature::Always => true,
         Feature::Globs => !Known::new(server).globs().is_empty(),
         Feature::Consumers => server.consumers,
         Feature::Entries => terms.budget.bytes_per_poll != 0,
         Feature::Database => server.databases.iter().any(|database| *database != 0),
-        Feature::ClusterReplicas => terms.read_only,
+        Feature::Cluster => matches!(server.topology, Topology::Cluster(_)),
+        Feature::ClusterReplicas => peer.read_only,
         // Those of Sentinels are sent to none of the processes themselves.
         Feature::Resp3 | Feature::Login | Feature::Sentinel | Feature::SentinelReplicas => false,
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::{journal::Journal, locate::Locator, poller::Poller};
+use super::{connect::Peer, journal::Journal, locate::Locator, poller::Poller, survey::Survey};
 use crate::{
     config::{Budget, Config, RedisServer, Topology},
     model::{
@@ -25,8 +25,6 @@ mod streams;
 #[derive(Clone, Copy)]
 struct Terms {
     budget: Budget,
-    /// Whether replicas of a cluster are asked.
-    read_only: bool,
 }
 
 /// Looks at all servers side by side. What is found, in the order of the configuration; and what one poll measured.
@@ -50,20 +48,20 @@ pub async fn check(config: Config) -> (Vec<Finding>, Arc<Snapshot>) {
 
 /// The way to all processes of a server. What its lags can be; `None` where it cannot be polled.
 async fn way(server: &RedisServer, budget: Budget) -> (Vec<Finding>, Option<&'static str>) {
-    let mut journal = Journal::new(server.name.clone());
-    let located = match Locator::default().locate(server, &mut journal).await {
-        Ok(located) => located,
+    // Rights and clocks do not differ between databases: the last one is as good as any, and needs SELECT if any does.
+    let database = server.databases.last().copied().unwrap_or_default();
+    let (peers, gap) = match peers(server, database, budget).await {
+        Ok(found) => found,
         Err(fault) => return (vec![Finding::of_fault(Check::Topology, &fault, mend(fault.kind))], None),
     };
     let mut findings = Vec::new();
-    if !matches!(server.topology, Topology::Single(_)) {
-        let addresses: Vec<_> = located.addresses.iter().map(ToString::to_string).collect();
+    if let Some(fault) = gap {
+        findings.push(Finding::of_fault(Check::Topology, &fault, mend(fault.kind)));
+    } else if !matches!(server.topology, Topology::Single(_)) {
+        let addresses: Vec<_> = peers.iter().map(|peer| peer.address.to_string()).collect();
         findings.push(Finding::ok(Check::Topology, format!("measured at {}", addresses.join(", "))));
     }
-    let terms = Terms { budget, read_only: located.read_only };
-    // Rights and clocks do not differ between databases: the last one is as good as any, and needs SELECT if any does.
-    let database = server.databases.last().copied().unwrap_or_default();
-    let peers: Vec<_> = located.peers(database).collect();
+    let terms = Terms { budget };
     let steps = join_all(peers.iter().map(|peer| process::steps(server, peer, terms))).await;
     let mut promise = None;
     for (peer, (mut found, promised)) in peers.iter().zip(steps) {
@@ -75,6 +73,21 @@ async fn way(server: &RedisServer, budget: Budget) -> (Vec<Finding>, Option<&'st
         promise = promise.or(promised);
     }
     (findings, promise)
+}
+
+/// The processes that are measured, and why there may be others.
+async fn peers(
+    server: &RedisServer,
+    database: u32,
+    budget: Budget,
+) -> Result<(Vec<Peer>, Option<Fault>), Fault> {
+    if let Topology::Cluster(seeds) = &server.topology {
+        let found = Survey::look(None, &mut Vec::new(), server, seeds, budget, &mut 0).await?;
+        return Ok((found.peers().cloned().collect(), found.gap()));
+    }
+    let mut journal = Journal::new(server.name.clone());
+    let located = Locator::default().locate(server, &mut journal).await?;
+    Ok((located.peers(database).collect(), None))
 }
 
 /// What was not looked at, and after what.
@@ -105,6 +118,8 @@ fn mend(kind: FaultKind) -> &'static str {
         FaultKind::WrongRole => {
             "wait until the failover has ended; look at what the Sentinels say: SENTINEL MASTER"
         }
+        FaultKind::ClusterDown => "look at the cluster: redis-cli --cluster check host:port",
+        FaultKind::Redirected => "check again: a slot of the cluster moves just now",
         FaultKind::NoPerm => "grant the right (docs/redis-acl.md)",
         FaultKind::WrongType => "take it out of redis[].streams, or name the stream that was meant",
         FaultKind::TooMany => "remove consumers that are gone (XGROUP DELCONSUMER), or set consumers: false",

@@ -220,11 +220,7 @@ fn which(info: &ServerInfo, is_single: bool) -> Finding {
     }
     if mode == "cluster" && is_single {
         let message = message("primary: streams on other nodes of the cluster are not measured");
-        return Finding::warn(
-            CHECK,
-            message,
-            "configure every node as a server of its own, since clusters cannot be measured as one yet",
-        );
+        return Finding::warn(CHECK, message, "name the cluster: redis+cluster://host:port in redis[].url");
     }
     Finding::ok(CHECK, message("primary"))
 }

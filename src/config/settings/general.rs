@@ -87,7 +87,7 @@ pub static ROWS: &[Setting] = &[
         default: Some("20000"),
         flag: Some("lag.entries-per-poll"),
         example: "20000",
-        help: "Most entries to read from one server in one poll in order to count lags. Groups that do not get their turn get it at the next poll.",
+        help: "Most entries to read from one server, or from one node of a cluster, in one poll in order to count lags. Groups that do not get their turn get it at the next poll.",
         ..BLANK
     },
     Setting {
@@ -96,7 +96,7 @@ pub static ROWS: &[Setting] = &[
         default: Some("16777216"),
         flag: Some("lag.bytes-per-poll"),
         example: "16777216",
-        help: "Most bytes to read from one server in one poll in order to count lags, by the average size of each stream's entries. With 0 no entry is ever read, neither to count nor to look whether it still exists: XRANGE and XREVRANGE are not sent, nothing is remembered between polls, and more lags are bounded.",
+        help: "Most bytes to read from one server, or from one node of a cluster, in one poll in order to count lags, by the average size of each stream's entries. With 0 no entry is ever read, neither to count nor to look whether it still exists: XRANGE and XREVRANGE are not sent, nothing is remembered between polls, and more lags are bounded.",
         ..BLANK
     },
     Setting {

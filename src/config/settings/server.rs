@@ -19,7 +19,7 @@ pub static ROWS: &[Setting] = &[
         flag: Some("redis.url"),
         fallback: Some("REDIS_ADDR"),
         example: "rediss+sentinel://sentinel-0.shop.svc,sentinel-1.shop.svc/mymaster",
-        help: "Where the server is: redis://[username[:password]@]host[:port][/database][?protocol=resp3], redis+unix:///path/to/socket[?db=database], redis+sentinel://host[:port],…/service[/database] with the Sentinels of a service, the same with rediss in place of redis for TLS, or host:port. On the command line, where every process can read it, it must not hold a password.",
+        help: "Where the server is: redis://[username[:password]@]host[:port][/database][?protocol=resp3], redis+unix:///path/to/socket[?db=database], redis+sentinel://host[:port],…/service[/database] with the Sentinels of a service, redis+cluster://host[:port],… with some nodes of a cluster, the same with rediss in place of redis for TLS, or host:port. On the command line, where every process can read it, it must not hold a password.",
         ..BLANK
     },
     Setting {
@@ -101,7 +101,7 @@ pub static ROWS: &[Setting] = &[
         kind: Kind::Counts(0, 65535),
         flag: Some("redis.database"),
         example: "[0, 1]",
-        help: "Number of the database, or of several: 0 where neither this nor the URL says otherwise. Each is measured over a connection of its own.",
+        help: "Number of the database, or of several: 0 where neither this nor the URL says otherwise. Each is measured over a connection of its own. A cluster has only 0.",
         ..BLANK
     },
     Setting {
@@ -110,7 +110,7 @@ pub static ROWS: &[Setting] = &[
         default: Some("primary"),
         flag: Some("redis.read-from"),
         example: "replica",
-        help: "Whom to ask where Sentinels tell who is there: the primary, or one of its replicas. A replica says later what has happened, and what it says of lags is believed less, so more of them are bounded. If there is none in reach, nothing is measured.",
+        help: "Whom to ask where Sentinels or a cluster tell who is there: the primary, or one of its replicas. A replica says later what has happened, and what it says of lags is believed less, so more of them are bounded. If there is none in reach, nothing is measured.",
         ..BLANK
     },
     Setting {

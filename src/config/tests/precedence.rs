@@ -61,7 +61,7 @@ fn variables_of_redis_exporter() {
         ["REDIS_ADDR: the scheme x:// is not supported: \
             expected redis://[username[:password]@]host[:port][/database], \
             redis+unix:///path/to/socket[?db=database], \
-            redis+sentinel://host[:port],…/service[/database], \
+            redis+sentinel://host[:port],…/service[/database], redis+cluster://host[:port],…, \
             the same with rediss in place of redis for TLS, or host:port"]
     );
 }

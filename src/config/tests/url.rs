@@ -100,35 +100,35 @@ fn several_processes() {
     assert_eq!((username(&server).as_deref(), password(&server).as_deref()), (Some("u"), Some("p")));
     assert!(sentinel.username.is_none() && sentinel.password.is_none() && server.tls.is_none());
 
+    let server = of_url("rediss+cluster://u:p@a:1,b");
+    let Topology::Cluster(of_cluster) = &server.topology else { panic!("{server:?}") };
+    assert_eq!(of_cluster, &seeds(&[("a", 1), ("b", 6379)]));
+    assert_eq!((&*server.name, password(&server).as_deref()), ("a:1", Some("p")));
+    // Each has a certificate for its own name.
+    let tls = server.tls.unwrap();
+    assert_eq!(tls.name_of("b").unwrap().to_str(), "b");
+
     let with = |url: &str, flag: &str, value: &str| {
         written().variable("STREAMGAUGE_REDIS_URL", url).flag(flag, &[value])
     };
-    assert_eq!(
-        with("redis+sentinel://a/s", "redis.read-from", "replica").server().read_from,
-        ReadFrom::Replica
-    );
+    assert_eq!(with("redis+cluster://a", "redis.read-from", "replica").server().read_from, ReadFrom::Replica);
     assert_eq!(with("redis://a", "redis.database", "3,1,3").server().databases, BTreeSet::from([1, 3]));
     for (url, flag, value, expected) in [
         (
             "redis://a",
             "redis.read-from",
             "replica",
-            "is for Sentinels: where there is one server, write the URL of the replica",
+            "is for Sentinels and clusters: where there is one server, write the URL of the replica",
         ),
+        ("redis+cluster://a", "redis.database", "1", "a cluster has only database 0: leave this out"),
         (
             "redis+cluster://a",
-            "redis.timeout",
-            "1s",
-            "clusters cannot be measured yet: of a node, redis:// measures the streams that it has",
-        ),
-        (
-            "redis://a",
             "redis.sentinel.username",
             "u",
             "is for Sentinels, of which the URL has none: write redis+sentinel:// there, or leave this out",
         ),
         (
-            "rediss+sentinel://a,b..c/s",
+            "rediss+cluster://a,b..c",
             "redis.timeout",
             "1s",
             "the host is no name that a certificate can have: set tls.server_name",
@@ -167,7 +167,7 @@ fn credentials_are_decoded() {
 fn a_url_that_is_wrong_is_never_quoted() {
     const FORM: &str = "expected redis://[username[:password]@]host[:port][/database], \
                         redis+unix:///path/to/socket[?db=database], \
-                        redis+sentinel://host[:port],…/service[/database], \
+                        redis+sentinel://host[:port],…/service[/database], redis+cluster://host[:port],…, \
                         the same with rediss in place of redis for TLS, or host:port";
     const SOCKET: &str =
         "a socket has a path and no host: write three slashes, as in redis+unix:///run/redis.sock";
@@ -181,7 +181,7 @@ fn a_url_that_is_wrong_is_never_quoted() {
         ("valkey://u:geheim@h", format!("the scheme valkey:// is not supported: {FORM}")),
         ("u:geheim://@h", format!("not a URL: {FORM}")),
         ("rediss://u:geheim@", format!("there is no host: {FORM}")),
-        ("redis://u:geheim@a,b", "there are several hosts: of Sentinels, write redis+sentinel://host,…/service".into()),
+        ("redis://u:geheim@a,b", "there are several hosts: write redis+cluster:// or redis+sentinel://".into()),
         ("redis+cluster://u:geheim@a,,b", format!("there is no host: {FORM}")),
         ("redis+cluster://u:geheim@a:x,b", format!("not a URL (invalid port number): {FORM}")),
         ("redis+cluster://u:geheim@a/0", "a cluster has one database and no path: leave it out".into()),

@@ -7,6 +7,7 @@ use crate::{
     support::{exporter::Streamgauge, redis::RedisServer},
 };
 
+mod cluster;
 mod refused;
 mod sentinel;
 mod sufficient;
@@ -17,20 +18,23 @@ pub struct Set {
     pub title: &'static str,
     /// Keys that the user may read.
     pub keys: &'static [&'static str],
-    /// What the URL ends in.
+    /// What the URL begins with.
+    pub scheme: &'static str,
+    /// What it ends in.
     pub path: &'static str,
     /// The flags that go with it.
     pub flags: &'static [&'static str],
     pub features: &'static [Feature],
 }
 
-use Feature::{Consumers, Database, Entries, Globs, Login, Resp3};
+use Feature::{Cluster, ClusterReplicas, Consumers, Database, Entries, Globs, Login, Resp3};
 
 /// The sets that the documentation has.
 pub const SETS: &[Set] = &[
     Set {
         title: "streams by their names",
         keys: &["orders", "events:eu"],
+        scheme: "redis",
         path: "",
         flags: &["--streams", "orders,events:eu"],
         features: &[Login, Consumers, Entries],
@@ -38,6 +42,7 @@ pub const SETS: &[Set] = &[
     Set {
         title: "streams by globs",
         keys: &["orders", "events:*"],
+        scheme: "redis",
         path: "",
         flags: &["--streams", "orders,events:*"],
         features: &[Login, Globs, Consumers, Entries],
@@ -45,6 +50,7 @@ pub const SETS: &[Set] = &[
     Set {
         title: "no consumers",
         keys: &["orders", "events:eu"],
+        scheme: "redis",
         path: "",
         flags: &["--streams", "orders,events:eu", "--consumers", "false"],
         features: &[Login, Entries],
@@ -52,6 +58,7 @@ pub const SETS: &[Set] = &[
     Set {
         title: "no entry is read",
         keys: &["orders", "events:eu"],
+        scheme: "redis",
         path: "",
         flags: &["--streams", "orders,events:eu", "--lag.bytes-per-poll", "0"],
         features: &[Login, Consumers],
@@ -59,6 +66,7 @@ pub const SETS: &[Set] = &[
     Set {
         title: "the least: no consumers, and no entry is read",
         keys: &["orders", "events:eu"],
+        scheme: "redis",
         path: "",
         flags: &["--streams", "orders,events:eu", "--consumers", "false", "--lag.bytes-per-poll", "0"],
         features: &[Login],
@@ -66,16 +74,38 @@ pub const SETS: &[Set] = &[
     Set {
         title: "another database, by RESP3",
         keys: &["orders", "events:eu"],
+        scheme: "redis",
         path: "/1?protocol=resp3",
         flags: &["--streams", "orders,events:eu"],
         features: &[Login, Consumers, Entries, Database, Resp3],
     },
 ];
 
-/// All that can be configured at once.
+/// Those for clusters.
+pub const CLUSTER_SETS: &[Set] = &[
+    Set {
+        title: "a cluster",
+        keys: &["orders", "events:*"],
+        scheme: "redis+cluster",
+        path: "",
+        flags: &["--streams", "orders,events:*"],
+        features: &[Login, Globs, Consumers, Entries, Cluster],
+    },
+    Set {
+        title: "the replicas of a cluster",
+        keys: &["orders", "events:*"],
+        scheme: "redis+cluster",
+        path: "",
+        flags: &["--streams", "orders,events:*", "--redis.read-from", "replica"],
+        features: &[Login, Globs, Consumers, Entries, Cluster, ClusterReplicas],
+    },
+];
+
+/// All that can be configured at once of a single server.
 pub const EVERYTHING: Set = Set {
     title: "everything",
     keys: &["orders", "events:*"],
+    scheme: "redis",
     path: "/1?protocol=resp3",
     flags: &["--streams", "orders,events:*"],
     features: &[Login, Globs, Consumers, Entries, Database, Resp3],
@@ -124,7 +154,8 @@ impl Set {
         // It is read anew at every poll.
         let file = redis.file("password", PASSWORD);
         let login = ["--redis.username", user, "--redis.password-file", &file];
-        run(&format!("{}{}", redis.url(), self.path), &[self.flags, &login].concat())
+        let url = redis.url().replace("redis:", &format!("{}:", self.scheme));
+        run(&format!("{url}{}", self.path), &[self.flags, &login].concat())
     }
 }
 

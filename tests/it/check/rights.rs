@@ -34,8 +34,8 @@ fn each_command_that_is_refused_is_named() {
         let servers = servers_of(&redis);
         fill(&redis, 1);
         // Those of clusters and Sentinels are sent to none of the processes here.
-        const ELSEWHERE: [Feature; 3] =
-            [Feature::ClusterReplicas, Feature::Sentinel, Feature::SentinelReplicas];
+        const ELSEWHERE: [Feature; 4] =
+            [Feature::Cluster, Feature::ClusterReplicas, Feature::Sentinel, Feature::SentinelReplicas];
         let ruled = COMMANDS
             .iter()
             .filter(|command| command.ruled_by.contains(&servers) && !ELSEWHERE.contains(&command.feature));

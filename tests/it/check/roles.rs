@@ -7,6 +7,7 @@ use std::{
 
 use super::Checked;
 use crate::support::{
+    cluster::Cluster,
     fake::{FakeRedis, Reply, array, bulk},
     process::Process,
     redis::{RedisServer, free_port},
@@ -51,9 +52,33 @@ fn a_node_of_a_cluster() {
         if info.contains("cluster_state:ok") { Ok(()) } else { Err(info) }
     });
     fill(&redis);
-    let checked = Checked::of(&redis.url(), &[]);
+    let checked = Checked::of(&redis.url(), &["--streams", "orders"]);
     assert_eq!((checked.code, checked.wrong().len()), (0, 1), "{}", checked.text);
-    checked.one("server", "warn").says(", cluster, primary", "every node as a server of its own");
+    checked.one("server", "warn").says(", cluster, primary", "redis+cluster://");
+    // What a glob means may be elsewhere.
+    let checked = Checked::of(&redis.url(), &[]);
+    assert_eq!((checked.code, checked.wrong().len()), (1, 2), "{}", checked.text);
+    checked.one("streams", "fail").says("what a glob means may be on other nodes, too", "redis+cluster://");
+    Checked::of(&redis.url().replace("redis://", "redis+cluster://"), &[]).all_ok();
+}
+
+#[test]
+fn a_cluster_with_a_dead_node() {
+    needs!("redis-server");
+    let mut cluster = Cluster::start(3, 0);
+    let stream = cluster.key_on(1, "orders-");
+    cluster.fill(&stream, 3);
+    let checked = Checked::of(&cluster.url(), &[]);
+    checked.all_ok();
+    let measured = checked.one("topology", "ok");
+    (0..3).for_each(|place| assert!(measured.message.contains(&cluster.address(place)), "{measured:?}"));
+    cluster.nodes[0].kill();
+    let checked = Checked::of(&cluster.url_of(&[0, 1]), &[]);
+    let dead = cluster.address(0);
+    checked
+        .one("topology", "fail")
+        .says(&format!("cannot connect to {dead}"), "look whether Redis runs there");
+    assert!(checked.text.contains(&cluster.address(1)), "{}", checked.text);
 }
 
 #[test]

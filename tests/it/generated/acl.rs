@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use streamgauge::collect::commands::{COMMANDS, Servers};
 
 use super::documents::{check, with_block};
-use crate::acl::{SETS, set_sentinel_user};
+use crate::acl::{CLUSTER_SETS, SETS, set_sentinel_user};
 
 fn table() -> String {
     let mut text = "| command | rule | sent where | what for | what is lost without it |\n\
@@ -33,11 +33,11 @@ fn users() -> String {
     let mut text = String::new();
     for servers in Servers::ALL {
         let _ = write!(text, "### {}\n\n", servers.label());
-        for set in SETS {
-            let url = if set.path.is_empty() {
+        for set in SETS.iter().chain(CLUSTER_SETS) {
+            let url = if set.path.is_empty() && set.scheme == "redis" {
                 String::new()
             } else {
-                format!("--redis.url redis://localhost:6379{} ", set.path)
+                format!("--redis.url {}://localhost:6379{} ", set.scheme, set.path)
             };
             let title = set.title[..1].to_uppercase() + &set.title[1..];
             let _ = write!(

@@ -13,6 +13,7 @@ use crate::support::{
     wait,
 };
 
+mod cluster;
 mod custom;
 mod documents;
 mod external;

@@ -10,6 +10,7 @@ use crate::support::{
     redis::{RedisServer, free_port},
 };
 
+mod cluster;
 mod databases;
 mod paths;
 pub mod rotation;

@@ -3,6 +3,7 @@
 //! Nothing here sleeps and hopes: [`wait::until`] looks until a condition holds, and says what it last saw if it never does.
 
 pub mod apiserver;
+pub mod cluster;
 pub mod document;
 pub mod exporter;
 pub mod fake;

@@ -1,0 +1,148 @@
+//! The search of all nodes of a database for streams, a piece of it at each poll.
+//!
+//! In a cluster, a key that goes from one node to another may be missed at both: it was not there yet when the one was
+//! searched, and not there any more when the other was. So the first search goes round twice, and so does the first one
+//! after anything was missed: a key would have to move twice, and back, to be missed again. Whatever was found once is known
+//! until its owner says that it does not exist.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::{discover::Known, node::Node, survey::of};
+use crate::{
+    config::RedisServer,
+    model::{
+        fault::{Fault, FaultKind},
+        limits::{Cut, Limit},
+    },
+};
+
+/// Places of the nodes to search, each with the fault that concerns all of its streams.
+pub type Members = BTreeMap<usize, Option<Fault>>;
+
+/// Where the search of a database stands.
+pub struct Search {
+    /// What was found, and what is configured.
+    pub known: Known,
+    /// Longest time to search in one poll: it must leave some to measure in.
+    time: Duration,
+    rounds: Rounds,
+}
+
+/// How often all nodes of a cluster were searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rounds {
+    /// Not once yet, or something was missed at the latest poll.
+    First,
+    /// Once: the second time is under way.
+    Second,
+    /// Nothing was missed.
+    Whole,
+}
+
+impl Search {
+    /// Nothing was searched yet.
+    #[must_use]
+    pub fn new(server: &RedisServer, time: Duration) -> Self {
+        Search { known: Known::new(server), time, rounds: Rounds::First }
+    }
+
+    /// Other streams, by a newer configuration.
+    pub fn look_for(&mut self, server: &RedisServer) {
+        *self = Search::new(server, self.time);
+    }
+
+    /// So much time from now on.
+    pub fn limit(&mut self, time: Duration) {
+        self.time = time;
+    }
+
+    /// Something was missed.
+    pub fn doubt(&mut self) {
+        self.rounds = Rounds::First;
+    }
+
+    /// Searches nodes, and returns what the limit on streams leaves out. One that cannot be asked anything gets its fault;
+    /// any other fault is why the search is incomplete.
+    pub async fn run(
+        &mut self,
+        server: &RedisServer,
+        nodes: &mut [Node],
+        members: &mut Members,
+        incomplete: &mut Option<Fault>,
+        is_cluster: bool,
+    ) -> Option<Cut> {
+        let started = Instant::now();
+        let mut left_out = self.once(server, nodes, members, incomplete, self.time).await;
+        if is_cluster {
+            if incomplete.is_some() || members.values().any(Option::is_some) {
+                self.doubt();
+            } else if self.rounds == Rounds::First && self.are_complete(nodes, members) {
+                self.rounds = Rounds::Second;
+                members.keys().for_each(|place| nodes[*place].search_anew());
+                let time = self.time.saturating_sub(started.elapsed());
+                left_out = self.once(server, nodes, members, incomplete, time).await;
+            }
+            let is_missed = incomplete.is_some() || members.values().any(Option::is_some);
+            if self.rounds == Rounds::Second && !is_missed && self.are_complete(nodes, members) {
+                self.rounds = Rounds::Whole;
+            }
+            for (place, fault) in members.iter_mut() {
+                *fault = fault.take().map(|fault| of(fault, &nodes[*place].peer.address));
+            }
+        }
+        (left_out > 0).then(|| {
+            let most = server.limits.streams;
+            let what =
+                format!("there are more streams than limits.streams lets in, {most}: {left_out} left out");
+            Cut::new(Limit::Streams, left_out, &what)
+        })
+    }
+
+    /// Searches nodes side by side. Returns how many streams the limit leaves out.
+    async fn once(
+        &mut self,
+        server: &RedisServer,
+        nodes: &mut [Node],
+        members: &mut Members,
+        incomplete: &mut Option<Fault>,
+        time: Duration,
+    ) -> u64 {
+        let globs = self.known.globs();
+        let up = |place: &usize| matches!(members.get(place), Some(None));
+        let searched = nodes.iter_mut().enumerate().filter(|(place, _)| up(place));
+        let searches = searched.map(async |(place, node)| (place, node.search(server, globs, time).await));
+        let mut left_out = 0;
+        for (place, searched) in join_all(searches).await {
+            let scan = &mut nodes[place].scan;
+            let above = self.known.extend(scan.take_found());
+            left_out += scan.leave_out(above);
+            match searched {
+                Ok(()) => {}
+                Err(fault) if fault.kind.is_server_wide() => _ = members.insert(place, Some(fault)),
+                Err(fault) => *incomplete = Some(fault),
+            }
+        }
+        left_out
+    }
+
+    /// Why there may be more streams, where all that can be searched is not yet.
+    #[must_use]
+    pub fn unfinished(&self, nodes: &[Node], members: &Members, is_cluster: bool) -> Option<Fault> {
+        let is_whole = !is_cluster || self.rounds == Rounds::Whole;
+        let is_finished = self.known.globs().is_empty() || is_whole && self.are_complete(nodes, members);
+        (!is_finished).then(|| {
+            let keys: u64 = members.keys().map(|place| nodes[*place].scan.keys()).sum();
+            let message =
+                format!("the keys are still being searched for streams: about {keys} were looked at so far");
+            Fault::new(FaultKind::Unfinished, message)
+        })
+    }
+
+    /// Whether all keys were searched. There is nothing to search for without a glob.
+    fn are_complete(&self, nodes: &[Node], members: &Members) -> bool {
+        self.known.globs().is_empty() || members.keys().all(|place| nodes[*place].scan.is_complete())
+    }
+}
