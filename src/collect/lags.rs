@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
+    ops::Range,
 };
 
 use super::{
@@ -45,7 +46,8 @@ const ENTRIES_AT_ONCE: u64 = 1000;
 /// What is remembered of one stream.
 struct Watched {
     tracker: Tracker,
-    expires: UnixMicros,
+    /// When it is believed, by Redis's clock. One that goes back behind the beginning would put off the end.
+    lifetime: Range<UnixMicros>,
     /// Bytes of the larger one of the first and the last entry, which XINFO STREAM returns whole.
     ends_bytes: u64,
     /// Groups that it has.
@@ -124,7 +126,8 @@ impl Lags {
             self.watched.clear();
             self.server = server;
         }
-        self.watched.retain(|name, watched| now < watched.expires && names.binary_search(&name).is_ok());
+        self.watched
+            .retain(|name, watched| watched.lifetime.contains(&now) && names.binary_search(&name).is_ok());
 
         let mut open = Vec::new();
         let mut measured = Vec::with_capacity(answers.len());
@@ -168,7 +171,7 @@ impl Lags {
     ) -> Measured {
         let watched = self.watched.entry(name.clone()).or_insert_with(|| Watched {
             tracker: Tracker::new(trust),
-            expires: UnixMicros(now.0.saturating_add(lifetime_micros(name))),
+            lifetime: now..UnixMicros(now.0.saturating_add(lifetime_micros(name))),
             ends_bytes: 0,
             groups: 0,
             entry_bytes: None,
