@@ -20,6 +20,9 @@ const CODES: &[(&str, FaultKind)] = &[
     ("WRONGPASS", FaultKind::Auth),
 ];
 
+/// Said of a connection that was closed, in whatever way: the way differs from poll to poll, and tells nothing.
+const CLOSED: &str = "the connection was closed before all replies had come";
+
 /// A fault from an error reply of the server.
 #[must_use]
 pub fn from_reply(error: &ServerError) -> Fault {
@@ -54,5 +57,6 @@ pub fn from_transport(error: &RedisError) -> Fault {
         }
         None => FaultKind::Disconnected,
     };
-    Fault::new(kind, error.to_string())
+    let is_closed = kind == FaultKind::Disconnected && error.is_connection_dropped();
+    Fault::new(kind, if is_closed { CLOSED.to_owned() } else { error.to_string() })
 }

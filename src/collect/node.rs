@@ -202,7 +202,7 @@ impl Node {
         if self.scan.has_begun() {
             let identity = match link.identify().await {
                 Ok((info, _)) => info.identity,
-                Err(fault) if fault.kind.is_server_wide() => return Err(fault),
+                Err(fault) if fault.kind.is_server_wide() => return Err(closed_again(fault)),
                 Err(_) => None,
             };
             // One that is not known may be another one.
@@ -231,7 +231,7 @@ impl Node {
             Err(fault) if fault.kind.is_server_wide() => {}
             _ => self.link = Some(link),
         }
-        Some(result)
+        Some(result.map_err(closed_again))
     }
 
     fn credentials(&self, server: &RedisServer) -> Result<Credentials, Fault> {
@@ -262,5 +262,15 @@ impl Node {
                 link
             }
         }
+    }
+}
+
+/// What is found out at a connection that is new.
+fn closed_again(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::Disconnected => {
+            fault.advising("if Redis closes it, its log says why (client-output-buffer-limit, say)")
+        }
+        _ => fault,
     }
 }
