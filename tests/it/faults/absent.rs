@@ -1,4 +1,4 @@
-//! Redis is not there, goes away, hangs, loads or refuses: the exporter lives on, says so, and comes back by itself.
+//! Redis is not there, goes away, hangs or refuses: the exporter lives on, says so, and comes back by itself.
 
 use crate::support::{
     exporter::Streamgauge,
@@ -115,34 +115,6 @@ fn hanging() {
     });
     redis.resume();
     gauge.until(LAG, Some(3.0)).check(&[("redis_up", Some(1.0))]);
-}
-
-#[test]
-fn loading_its_data() {
-    needs!("redis-server");
-    if RedisServer::start().version() < (7, 0) {
-        return; // It cannot be told to load slowly; that LOADING is understood is tested apart.
-    }
-    // While it loads, Redis looks at its connections once for every KB of the file: one for each of these keys.
-    let mut redis = RedisServer::with(&["--rdbcompression", "no"]);
-    fill(&redis);
-    redis.ask::<()>(&["EVAL", "for i = 1, 1000 do redis.call('SET', i, string.rep('x', 1000)) end", "0"]);
-    redis.run(&["SAVE"]);
-    let gauge = Streamgauge::of(&redis.url(), &[]);
-    gauge.until(LAG, Some(3.0));
-    redis.restart(&["--key-load-delay", "50000", "--loading-process-events-interval-bytes", "1024"]);
-    wait::until("LOADING to be counted", || {
-        let metrics = gauge.metrics();
-        let loading = metrics.value(r#"streamgauge_poll_errors_total{kind="loading"}"#);
-        match metrics.value("redis_up") {
-            Some(0.0) if loading > Some(0.0) => Ok(()),
-            up => Err(format!("{up:?} {loading:?}")),
-        }
-    });
-    let error = gauge.groups()["servers"][0]["error"].clone();
-    assert!(error.as_str().unwrap().contains("LOADING"), "{error}");
-    redis.run(&["CONFIG SET key-load-delay 0"]);
-    gauge.until("redis_up", Some(1.0)).check(&[(LAG, Some(3.0))]);
 }
 
 #[test]

@@ -25,20 +25,20 @@ mod reload;
 mod replay;
 mod rotation;
 
-const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1/namespaces";
+pub const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1/namespaces";
 const CUSTOM: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces";
 
 /// Name on the certificate of the front proxy.
 const FRONT_PROXY: &str = "front-proxy-client";
 /// What the aggregator says of the user: without it, nobody has been authenticated.
-const USER: (&str, &str) = ("X-Remote-User", "system:kube-controller-manager");
+pub const USER: (&str, &str) = ("X-Remote-User", "system:kube-controller-manager");
 
 /// An exporter whose adapter believes an authority of the test.
-struct Adapter {
-    gauge: Streamgauge,
+pub struct Adapter {
+    pub gauge: Streamgauge,
     address: SocketAddr,
     authority: Authority,
-    client: Https,
+    pub client: Https,
     /// Where its files are.
     directory: TempDir,
 }
@@ -46,7 +46,7 @@ struct Adapter {
 impl Adapter {
     /// With this configuration file, to which the adapter's own settings are added by flags.
     #[track_caller]
-    fn with_file(yaml: &str, arguments: &[&str]) -> Adapter {
+    pub fn with_file(yaml: &str, arguments: &[&str]) -> Adapter {
         let (authority, directory) = (Authority::new("front-proxy-ca"), tempfile::tempdir().unwrap());
         let (file, ca) = (directory.path().join("streamgauge.yaml"), directory.path().join("ca.crt"));
         std::fs::write(&file, yaml).unwrap();
@@ -72,7 +72,7 @@ impl Adapter {
 
     /// A request of the API server for a user.
     #[track_caller]
-    fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Answer {
         self.client.get(path, &[USER])
     }
 

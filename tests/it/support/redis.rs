@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU16, Ordering},
@@ -104,14 +104,23 @@ impl RedisServer {
         (parts.next().unwrap(), parts.next().unwrap())
     }
 
-    /// A connection of one's own.
-    pub fn connection(&self) -> Result<Connection, redis::RedisError> {
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// What opens connections, also when this is borrowed elsewhere.
+    pub fn client(&self) -> Result<Client, redis::RedisError> {
         let mut settings = RedisConnectionInfo::default();
         if let Some(password) = &self.password {
             settings = settings.set_password(password);
         }
         let address = ConnectionAddr::Tcp("127.0.0.1".into(), self.port);
-        Client::open(address.into_connection_info()?.set_redis_settings(settings))?.get_connection()
+        Client::open(address.into_connection_info()?.set_redis_settings(settings))
+    }
+
+    /// A connection of one's own.
+    pub fn connection(&self) -> Result<Connection, redis::RedisError> {
+        self.client()?.get_connection()
     }
 
     /// Sends one command.

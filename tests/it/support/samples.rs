@@ -1,6 +1,6 @@
 //! An exposition, read back.
 
-use std::{collections::BTreeMap, iter::Peekable, str::Chars};
+use std::collections::BTreeMap;
 
 /// One series with its value.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,44 +75,43 @@ impl Samples {
 
 /// A name, its labels, and what follows.
 fn series(text: &str) -> Option<(String, BTreeMap<String, String>, String)> {
-    let mut chars = text.chars().peekable();
-    let name = word(&mut chars);
+    let (name, mut rest) = word(text);
     let mut labels = BTreeMap::new();
-    if chars.next_if_eq(&'{').is_some() {
-        while chars.next_if_eq(&'}').is_none() {
-            let label = word(&mut chars);
-            chars.next_if_eq(&'=')?;
-            chars.next_if_eq(&'"')?;
-            let previous = labels.insert(label, quoted(&mut chars)?);
-            if previous.is_some() {
+    if let Some(inner) = rest.strip_prefix('{') {
+        rest = inner;
+        while !rest.starts_with('}') {
+            let (label, after) = word(rest);
+            let (value, after) = quoted(after.strip_prefix("=\"")?)?;
+            if labels.insert(label.to_owned(), value).is_some() {
                 return None;
             }
-            chars.next_if_eq(&',');
+            rest = after.strip_prefix(',').unwrap_or(after);
         }
+        rest = &rest[1..];
     }
-    (!name.is_empty()).then(|| (name, labels, chars.collect()))
+    (!name.is_empty()).then(|| (name.to_owned(), labels, rest.to_owned()))
 }
 
-fn word(chars: &mut Peekable<Chars<'_>>) -> String {
-    let mut word = String::new();
-    while let Some(c) = chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
-        word.push(c);
-    }
-    word
+fn word(text: &str) -> (&str, &str) {
+    let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    text.split_at(text.bytes().take_while(|byte| is_of_word(byte)).count())
 }
 
-/// A label's value, up to its closing quote.
-fn quoted(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
+/// A label's value, up to its closing quote, and what follows.
+fn quoted(mut text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     loop {
-        match chars.next()? {
-            '"' => return Some(value),
-            '\\' => value.push(match chars.next()? {
-                'n' => '\n',
-                c @ ('\\' | '"') => c,
-                _ => return None,
-            }),
-            c => value.push(c),
+        let end = text.find(['"', '\\'])?;
+        value.push_str(&text[..end]);
+        let mut rest = text[end..].chars();
+        if rest.next()? == '"' {
+            return Some((value, rest.as_str()));
         }
+        value.push(match rest.next()? {
+            'n' => '\n',
+            c @ ('"' | '\\') => c,
+            _ => return None,
+        });
+        text = rest.as_str();
     }
 }
