@@ -43,7 +43,9 @@ fn a_sentinel() {
 #[test]
 fn a_node_of_a_cluster() {
     needs!("redis-server");
-    let redis = RedisServer::with(&["--cluster-enabled", "yes"]);
+    // By itself it would take the port 10,000 above its own, which may be another server's.
+    let bus = free_port().to_string();
+    let redis = RedisServer::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
     let slots: Vec<_> = (0..16_384).map(|slot| slot.to_string()).collect();
     let words: Vec<_> = ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
     redis.ask::<()>(&words);
