@@ -2,7 +2,7 @@
 //!
 //! Bad input: the other streams keep their numbers, the failing one says why (`names`, `replies`, `secrets`, `streams`). A
 //! server that fails whole: `absent` in simple steps; the rest on a [`scene`] where work goes on, and a watcher holds every
-//! number that is published, all the time, against the truth. After each fault all numbers are there within two polls.
+//! number that is published, all the time, against the truth ([`watcher`] shows that it sees what is wrong). After each fault all numbers are there within two polls.
 
 mod absent;
 mod clock;
@@ -15,4 +15,5 @@ mod replies;
 mod scene;
 mod secrets;
 mod streams;
+mod watcher;
 mod wire;

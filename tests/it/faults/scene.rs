@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// All that waits, as an autoscaler asks for it.
-fn question() -> String {
+pub fn question() -> String {
     format!("{EXTERNAL}/shop/redis_stream_group_backlog")
 }
 

@@ -208,7 +208,8 @@ const FIELDS: [(&str, &str); 6] = [
 
 const LENGTH: &str = "redis_stream_length";
 
-fn report_is_true(ledger: &Ledger, report: &Value) -> Result<(), String> {
+/// Whether all is true that /api/v1/groups shows.
+pub fn report_is_true(ledger: &Ledger, report: &Value) -> Result<(), String> {
     for server in report["servers"].as_array().unwrap() {
         of_server_is_true(ledger, server)?;
     }
@@ -244,13 +245,19 @@ fn of_server_is_true(ledger: &Ledger, server: &Value) -> Result<(), String> {
 
 /// Whether an answer to an autoscaler is true: all groups, or a refusal. That there are none must be as true.
 fn answer_is_true(ledger: &Ledger, answer: &Answer, spans: &[(String, Span)]) -> Result<bool, String> {
-    const BACKLOG: &str = "redis_stream_group_backlog";
     let items = match answer.status {
         503 => return Ok(false),
         404 => Vec::new(),
         200 => answer.json()["items"].as_array().unwrap().clone(),
         other => return Err(format!("status {other}")),
     };
+    items_are_true(ledger, &items, spans)?;
+    Ok(true)
+}
+
+/// Whether these are the numbers of all groups.
+pub fn items_are_true(ledger: &Ledger, items: &[Value], spans: &[(String, Span)]) -> Result<(), String> {
+    const BACKLOG: &str = "redis_stream_group_backlog";
     let mut shown = BTreeMap::<_, BTreeMap<_, Seen>>::new();
     for item in items {
         let label = |label: &str| item["metricLabels"][label].as_str().unwrap();
@@ -266,5 +273,5 @@ fn answer_is_true(ledger: &Ledger, answer: &Answer, spans: &[(String, Span)]) ->
         let judged = ledger.judge(shown);
         judged.map_err(|wrong| format!("redis {server:?}: {wrong}"))?;
     }
-    Ok(true)
+    Ok(())
 }
