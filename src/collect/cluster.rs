@@ -100,7 +100,7 @@ impl View {
         let nodes = |reply: &Value| nodes(reply, asked, names_hosts);
         let view = ask::answer(&replies[1], &commands::CLUSTER_NODES, None, nodes)?;
         if ranges.is_empty() {
-            return Err(Fault::new(FaultKind::Connect, "the node knows of no node that has slots"));
+            return Err(Fault::new(FaultKind::ClusterDown, "the node knows of no node that has slots"));
         }
         Ok(View { ranges, ..view })
     }

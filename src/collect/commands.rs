@@ -149,8 +149,6 @@ commands! {
         "asks a node for a stream that is on its way there", "such streams, until they have arrived";
     CLIENT_SETINFO: "CLIENT SETINFO", Always, &[V6, V7_2], false,
         "shows streamgauge by its name in `CLIENT LIST`", "the name there; nothing is reported";
-    CLIENT_NO_TOUCH: "CLIENT NO-TOUCH", Always, &[V6, V7_2], false,
-        "measuring does not keep keys from being evicted as idle", "that; nothing is reported";
     INFO: "INFO", Always, Servers::ALL, false,
         "the version, and whether the server was restarted, has failed over, or is a replica without its primary",
         "nothing is remembered between polls, so more lags are counted or bounded; the data of a replica without its primary is taken for current; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
@@ -342,7 +340,7 @@ mod tests {
     fn a_rule_is_there_for_every_command_that_a_server_rules() {
         let least = rules(&[], V7_0);
         assert_eq!(least[..2], ["+info", "+time"]);
-        assert!(rules(&[Feature::Consumers], V7_2).contains(&"+client|no-touch".to_owned()));
-        assert!(!least.contains(&"+client|no-touch".to_owned()) && !least.contains(&"+scan".to_owned()));
+        assert!(rules(&[Feature::Consumers], V7_2).contains(&"+client|setinfo".to_owned()));
+        assert!(!least.contains(&"+client|setinfo".to_owned()) && !least.contains(&"+scan".to_owned()));
     }
 }

@@ -103,7 +103,6 @@ fn add(pipeline: &mut redis::Pipeline, command: &Command, key: &Name, database: 
     match command.words {
         "SELECT" => words(&[&database.to_string()]),
         "CLIENT SETINFO" => words(&["LIB-NAME", env!("CARGO_PKG_NAME")]),
-        "CLIENT NO-TOUCH" => words(&["ON"]),
         "INFO" => words(&["server"]),
         "SCAN" => words(&["0", "COUNT", "1", "TYPE", "stream"]),
         "XINFO STREAM" | "XINFO GROUPS" => _ = pipeline.arg(key.as_bytes()),

@@ -26,7 +26,6 @@ const LOST: &[(&str, &[&str])] = &[
     ("XREVRANGE", &[]),
     ("INFO", &[]),
     ("CLIENT SETINFO", &[]),
-    ("CLIENT NO-TOUCH", &[]),
 ];
 const EVERY_NUMBER: &[&str] = &["redis_stream_"];
 const EVERY_STREAM: &[&str] = &[
@@ -120,7 +119,6 @@ fn without(redis: &RedisServer, servers: Servers, command: &Command, all: &Sampl
         // What was counted is not remembered.
         "INFO" => assert!(sources(&metrics).contains("counted"), "{:?}", sources(&metrics)),
         "CLIENT SETINFO" => assert!(!connection(redis).contains("lib-name=streamgauge")),
-        "CLIENT NO-TOUCH" => assert!(!is_no_touch(redis)),
         _ => {}
     }
 }
@@ -132,12 +130,6 @@ fn connection(redis: &RedisServer) -> String {
     clients.lines().find(|line| line.contains(&user)).unwrap().to_owned()
 }
 
-fn is_no_touch(redis: &RedisServer) -> bool {
-    let connection = connection(redis);
-    let flags = connection.split(' ').find_map(|field| field.strip_prefix("flags="));
-    flags.is_some_and(|flags| flags.contains('T'))
-}
-
 #[test]
 fn each_right_is_needed_and_its_lack_is_told() {
     needs!("redis-server");
@@ -147,7 +139,7 @@ fn each_right_is_needed_and_its_lack_is_told() {
         fill(&redis, 1);
         let (gauge, all) = polled(&redis, &EVERYTHING.rights(servers));
         if servers == Servers::V7_2 {
-            assert!(connection(&redis).contains("lib-name=streamgauge") && is_no_touch(&redis));
+            assert!(connection(&redis).contains("lib-name=streamgauge"));
         }
         drop(gauge);
         assert_eq!(refusals(&redis, USER), [""; 0]);
