@@ -89,5 +89,7 @@ pub fn is_reached_alike(one: &RedisServer, other: &RedisServer) -> bool {
 /// Whether the same streams are looked for.
 #[must_use]
 pub fn has_same_streams(one: &RedisServer, other: &RedisServer) -> bool {
-    (&one.streams, &one.expected) == (&other.streams, &other.expected)
+    let what =
+        |server: &RedisServer| (server.streams.clone(), server.expected.clone(), server.limits.streams);
+    what(one) == what(other)
 }

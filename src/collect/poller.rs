@@ -227,10 +227,10 @@ impl Poller {
             "the processes change their roles faster than they can be polled",
         );
         for _ in 0..MOST_PLACES {
-            let journal = &self.journal;
+            let (journal, timeout) = (&self.journal, self.timeout);
             let gathered = self.keyspaces.iter_mut().map(|keyspace| {
                 keyspace.settle(&located);
-                keyspace.poll(config, journal)
+                keyspace.poll(config, journal, timeout)
             });
             let gathered = join_all(gathered).await;
             self.server.counters.commands += gathered.iter().map(|gathered| gathered.commands).sum::<u64>();

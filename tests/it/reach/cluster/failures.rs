@@ -170,3 +170,67 @@ fn role(cluster: &Cluster, place: usize) -> String {
     let info: String = cluster.nodes[place].try_ask(&["INFO", "replication"]).unwrap_or_default();
     info.lines().find_map(|line| line.strip_prefix("role:")).unwrap_or_default().to_owned()
 }
+
+/// The URL leads to another cluster, too: while the first one is silent it is not taken for that.
+#[test]
+fn another_cluster_never_takes_the_place_of_one_that_is_silent() {
+    needs!("redis-server");
+    let (cluster, other) = (Cluster::start(2, 0), Cluster::start(1, 0));
+    let truth = filled(&cluster);
+    other.fill("elsewhere", 9);
+    let seeds = format!("{},{}", cluster.address(0), other.address(0));
+    let url = format!("redis+cluster://{seeds}");
+    // Where both answer, none is measured.
+    let both = Streamgauge::of(&url, &[]);
+    both.until("redis_up", Some(0.0));
+    let said = both.groups().to_string();
+    assert!(said.contains("belong to different clusters") && !said.contains("elsewhere"), "{said}");
+    drop(both);
+
+    other.nodes[0].pause();
+    let gauge = Streamgauge::of(&url, &["--redis.timeout", "500ms"]);
+    all_is_right(&gauge.poll(), &truth);
+    other.nodes[0].resume();
+    all_is_right(&gauge.poll(), &truth);
+    cluster.nodes.iter().for_each(|node| node.pause());
+    gauge.until("redis_up", Some(0.0));
+    wait::until("the other one to be refused", || {
+        let said = gauge.groups().to_string();
+        assert!(!said.contains("elsewhere"), "{said}");
+        let is_refused = said.contains("another cluster than the one that was measured, which is silent");
+        if is_refused { Ok(()) } else { Err(said) }
+    });
+    nothing_is_wrong(&gauge.metrics(), &truth);
+    cluster.nodes.iter().for_each(|node| node.resume());
+    gauge.until("redis_up", Some(1.0));
+    all_is_right(&gauge.poll(), &truth);
+}
+
+/// It is slow and not silent: without a bound of its own it would use up the time of the whole poll.
+#[test]
+fn a_slow_node_costs_only_its_own_streams() {
+    needs!("redis-server");
+    let cluster = Cluster::start(3, 0);
+    let truth = filled(&cluster);
+    let on_it: Vec<_> = truth.keys().filter(|stream| cluster.place_of(stream) == 0).collect();
+    let gauge = Streamgauge::of(&cluster.url_of(&[1]), &["--redis.timeout", "30s", "--poll.timeout", "2s"]);
+    all_is_right(&gauge.poll(), &truth);
+    // What says which slots there are is answered; questions about streams are not.
+    let pause = ["EVAL", "local t = redis.call('TIME')[1] while redis.call('TIME')[1] - t < 1 do end", "0"];
+    let slow = &cluster.nodes[0];
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                let _ = slow.try_ask::<()>(&pause);
+            }
+        });
+        let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let series = format!("redis_stream_length{{stream=\"{}\"}}", on_it[0]);
+            gauge.until(&series, None);
+            only_one_is_lost(&gauge, &truth, &on_it);
+        }));
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        stopped.unwrap();
+    });
+}
