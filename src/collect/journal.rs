@@ -61,14 +61,16 @@ impl Journal {
             (Ok(()), None) => State::Up,
         };
         if self.state.as_ref() != Some(&now) {
-            let (version, streams) = poll.map(|poll| (&*poll.version, poll.streams.len())).unzip();
+            let readable = |poll: &Poll| poll.streams.iter().filter(|entry| entry.state.is_ok()).count();
+            let (version, streams) = poll.map(|poll| (&*poll.version, readable(poll))).unzip();
+            let unreadable = poll.zip(streams).map(|(poll, readable)| poll.streams.len() - readable);
             match &now {
                 State::Up => tracing::info!(redis, version, streams, "redis is up"),
                 State::Searching => {
                     tracing::info!(redis, version, streams, "redis is up; its keys are still being searched");
                 }
                 State::Partial(reason) => {
-                    tracing::warn!(redis, streams, reason, "redis can be polled in part only");
+                    tracing::warn!(redis, streams, unreadable, reason, "redis can be polled in part only");
                 }
                 State::Down(reason) => tracing::warn!(redis, reason, "redis cannot be polled"),
             }
