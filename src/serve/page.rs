@@ -129,7 +129,7 @@ fn groups(report: &Report<'_>) -> Markup {
                     }
                 }
             } }
-            p.faint { "Backlog: lag and pending. Oldest idle: since the oldest pending entry was last delivered." }
+            p.faint { "Backlog is lag plus pending. Oldest idle is the time since the oldest pending entry was last delivered." }
             @if rows.len() > MOST_ROWS {
                 p.faint { "The " (MOST_ROWS) " groups with the largest backlog, of " (rows.len()) ". All are in the " a href="/api/v1/groups" { "JSON" } "." }
             }
