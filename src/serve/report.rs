@@ -32,6 +32,10 @@ pub struct ServerReport<'a> {
     pub polled_at: Option<f64>,
     /// How long that poll took, in seconds.
     pub poll_duration_seconds: Option<f64>,
+    /// Time since the latest poll that succeeded began, whether it is shown here or too old for that. Who reads the JSON
+    /// has the moment.
+    #[serde(skip)]
+    pub poll_age_seconds: Option<f64>,
     /// Its streams; none where there is no fresh poll.
     pub streams: Vec<StreamReport<'a>>,
 }
@@ -101,7 +105,10 @@ impl Report<'_> {
     pub fn errors(&self) -> impl Iterator<Item = String> {
         self.servers.iter().flat_map(|server| {
             let redis = server.redis;
-            let own = server.error.iter().map(move |error| format!("{redis}: {error}"));
+            let own = server.error.iter().map(move |error| match names(error, redis) {
+                true => error.clone(),
+                false => format!("{redis}: {error}"),
+            });
             let streams = server.streams.iter();
             own.chain(
                 streams
@@ -109,6 +116,15 @@ impl Report<'_> {
             )
         })
     }
+}
+
+/// Whether a text names an address, as a server that was given no name has it for one. Another name may be any word.
+fn names(text: &str, address: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+    address.contains([':', '/'])
+        && text.match_indices(address).any(|(start, _)| {
+            !text[..start].ends_with(is_part) && !text[start + address.len()..].starts_with(is_part)
+        })
 }
 
 /// What the snapshot says at `now`, in its order.
@@ -126,6 +142,10 @@ fn server_report(server: &Server, now: Instant) -> ServerReport<'_> {
         version: poll.map(|poll| &*poll.version),
         polled_at: poll.map(|poll| poll.ended_at.seconds()),
         poll_duration_seconds: poll.map(|poll| poll.duration.as_secs_f64()),
+        poll_age_seconds: server
+            .poll
+            .as_ref()
+            .map(|poll| now.saturating_duration_since(poll.started).as_secs_f64()),
         streams: poll
             .map(|poll| poll.streams.iter().map(|entry| stream_report(entry, poll.policy)).collect())
             .unwrap_or_default(),
@@ -161,5 +181,25 @@ fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
         last_delivered_id: group.last_delivered_id.map(|id| id.to_string()),
         oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
         error: group.gaps().next().map(|fault| fault.message.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_as_a_whole_is_named() {
+        for (text, address, expected) in [
+            ("cannot connect to 10.0.0.1:7000: refused", "10.0.0.1:7000", true),
+            ("10.0.0.1:7000: this is a Sentinel", "10.0.0.1:7000", true),
+            ("cannot connect to 10.0.0.1:7000: refused", "0.0.0.1:7000", false),
+            ("cannot connect to 10.0.0.1:7000: refused", "10.0.0.1:700", false),
+            ("cannot connect to /run/redis.sock: refused", "/run/redis.sock", true),
+            ("the connection was closed", "10.0.0.1:7000", false),
+            ("cannot connect to main: refused", "main", false),
+        ] {
+            assert_eq!(names(text, address), expected, "{text:?} {address:?}");
+        }
     }
 }

@@ -3,30 +3,53 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use super::report::{GroupReport, Report, StreamReport};
-const HEADINGS: [&str; 10] =
-    ["REDIS", "DB", "STREAM", "GROUP", "LENGTH", "LAG", "SOURCE", "PENDING", "CONSUMERS", "LAST DELIVERED"];
+
+const HEADINGS: [&str; 11] = [
+    "REDIS",
+    "DB",
+    "STREAM",
+    "GROUP",
+    "LENGTH",
+    "LAG",
+    "SOURCE",
+    "PENDING",
+    "CONSUMERS",
+    "LAST DELIVERED",
+    "ERROR",
+];
 
 /// Columns of numbers, which stand to the right.
-const NUMBERS: [bool; 10] = [false, true, false, false, true, true, false, true, true, false];
+const NUMBERS: [bool; 11] = [false, true, false, false, true, true, false, true, true, false, false];
 
-/// The table: a line for each group, and one for each stream without groups or that cannot be read.
+/// The table: a line for each group, and one for each stream without groups or that cannot be read. Errors come last,
+/// where their length does no harm, and their column only where there are any.
 #[must_use]
 pub fn render(report: &Report<'_>) -> String {
-    let mut rows = vec![HEADINGS.map(str::to_owned)];
+    let mut rows = Vec::new();
     for server in &report.servers {
         for stream in &server.streams {
             let length = stream.length.map_or_else(|| "-".to_owned(), |length| length.to_string());
-            let row = |[group, lag, source, pending, consumers, last]: [String; 6]| {
+            let row = |[group, lag, source, pending, consumers, last]: [String; 6], error: Option<&str>| {
                 let (redis, db, name) =
                     (server.redis.to_owned(), stream.db.to_string(), stream.name.to_string());
-                [redis, db, name, group, length.clone(), lag, source, pending, consumers, last]
+                let error = error.unwrap_or_default().to_owned();
+                [redis, db, name, group, length.clone(), lag, source, pending, consumers, last, error]
             };
             if stream.groups.is_empty() {
-                rows.push(row(no_groups(stream)));
+                rows.push(row(no_groups(stream), stream.error));
             }
-            rows.extend(stream.groups.iter().map(|group| row(group_cells(group))));
+            rows.extend(stream.groups.iter().map(|group| row(group_cells(group), group.error)));
         }
     }
+    // Headings alone say that nothing is there, and that must be known.
+    if rows.is_empty() && report.servers.iter().any(|server| server.error.is_some()) {
+        return String::new();
+    }
+    let mut headings = HEADINGS;
+    if rows.iter().all(|[.., error]| error.is_empty()) {
+        headings[10] = "";
+    }
+    rows.insert(0, headings.map(str::to_owned));
     align(&rows)
 }
 
@@ -41,17 +64,16 @@ fn group_cells(group: &GroupReport<'_>) -> [String; 6] {
 }
 
 fn no_groups(stream: &StreamReport<'_>) -> [String; 6] {
-    let note = match (stream.error, stream.exists) {
-        (Some(error), _) => format!("({error})"),
-        (None, Some(false)) => "(no such stream)".to_owned(),
-        _ => "(no groups)".to_owned(),
+    let note = match stream.exists {
+        None => "(cannot be read)",
+        Some(false) => "(no such stream)",
+        Some(true) => "(no groups)",
     };
-    let [lag, source, pending, consumers, last] = ["-"; 5].map(str::to_owned);
-    [note, lag, source, pending, consumers, last]
+    [note, "-", "-", "-", "-", "-"].map(str::to_owned)
 }
 
-fn align(rows: &[[String; 10]]) -> String {
-    let mut widths = [0; 10];
+fn align(rows: &[[String; 11]]) -> String {
+    let mut widths = [0; 11];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.width().max(*width);

@@ -35,6 +35,15 @@ fn a_unix_socket() {
     );
 }
 
+/// On the terminal, an address that is the name of the server is said once, and no headings promise a table.
+#[test]
+fn nobody_there() {
+    let output = Launch::new("groups").args(&["--redis.url", "redis://127.0.0.1:1"]).output();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let expected = "streamgauge: cannot connect to 127.0.0.1:1: Connection refused (os error 111)\n";
+    assert_eq!((output.status.code(), said), (Some(1), [String::new(), expected.to_owned()]));
+}
+
 #[test]
 fn a_username_in_a_file() {
     needs!("redis-server");
