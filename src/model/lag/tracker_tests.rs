@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::undelivered::Undelivered, *};
 
 const TRUST: Trust = Trust { memory: true, counter: CounterTrust::NothingDeleted, hidden_deletions: false };
 
@@ -52,6 +52,12 @@ fn check(tracker: &mut Tracker, model: &Model, pages: &mut Pages) -> Result<(), 
                 prop_assert!(lower <= estimate && estimate <= upper, "{:?}", lag);
             }
             other => prop_assert!(false, "{:?}", other),
+        }
+        let oldest = model.above(group.last_delivered).next();
+        match tracker.undelivered(name, group.last_delivered, lag, pages) {
+            Undelivered::Nothing => prop_assert_eq!(oldest, None),
+            Undelivered::Oldest(id) => prop_assert_eq!(oldest, Some(id)),
+            Undelivered::Unknown => prop_assert!(oldest.is_some()),
         }
     }
     Ok(())
