@@ -214,7 +214,7 @@ pub static CATALOGUE: &[Metric] = &[
         Read::ServerCounts("limit", |server| server.counters.limited())),
     metric!("streamgauge_lag_disagreements_total", Counter, None, Never, "Times that the lag which Redis reports contradicted the truth: one for each group and poll. Nil contradicts nothing.",
         Read::Server(|server, _| count(server.counters.lag_disagreements))),
-    metric!("streamgauge_lag_entries_read_total", Counter, None, Never, "Entries read from streams in order to count them, within the budget of the lag settings.",
+    metric!("streamgauge_lag_entries_read_total", Counter, None, Never, "Entries read from streams in order to count them and to find the oldest undelivered ones, within the budget of the lag settings.",
         Read::Server(|server, _| count(server.counters.lag_entries_read))),
     metric!("streamgauge_redis_commands_total", Counter, None, Never, "Commands sent to this Redis server.",
         Read::Server(|server, _| count(server.counters.commands))),

@@ -161,8 +161,8 @@ commands! {
     XINFO_STREAM: "XINFO STREAM", Always, Servers::ALL, true, "length, ends and counters of a stream", "every stream";
     XINFO_GROUPS: "XINFO GROUPS", Always, Servers::ALL, true, "the groups of a stream", "every stream";
     XRANGE: "XRANGE", Entries, Servers::ALL, true,
-        "counts entries, at most as many as the budget allows; looks whether an entry still exists",
-        "lags that do not follow from the ends of the stream are bounded; `redis_stream_up` is 0";
+        "counts entries, at most as many as the budget allows; finds the oldest undelivered one; looks whether an entry still exists",
+        "lags that do not follow from the ends of the stream are bounded, and the oldest undelivered entry is not known where it does not; `redis_stream_up` is 0";
     XREVRANGE: "XREVRANGE", Entries, Servers::ALL, true,
         "the same, downwards",
         "lags that can only be counted downwards, or in both directions at once, are bounded; `redis_stream_up` is 0";

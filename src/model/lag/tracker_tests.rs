@@ -25,6 +25,13 @@ fn look(
     let mut pages = Pages::new(budget);
     check(tracker, model, &mut pages)?;
     let wishes = pages.take_wishes();
+    let read: u64 = wishes.iter().filter(|wish| wish.share != Share::One).map(|wish| wish.count).sum();
+    prop_assert!(
+        read <= budget * model.groups.len() as u64,
+        "more than the budget of {}: {:?}",
+        budget,
+        wishes
+    );
     if !wishes.is_empty() {
         meanwhile.iter().for_each(|event| model.happen(event));
         let mut pages = Pages::new(0);
