@@ -22,7 +22,7 @@ use crate::{
 pub const HOSTILE: &[u8] = b"<script>'\"} 7\n# TYPE forged\\\xff";
 
 /// Redis's clock in the snapshot, in milliseconds.
-const NOW_MS: u64 = 1_732_320_000_000;
+pub const NOW_MS: u64 = 1_732_320_000_000;
 
 /// Compares with a golden file in `src/serve/snapshots/`.
 macro_rules! assert_golden {
