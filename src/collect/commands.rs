@@ -153,7 +153,7 @@ commands! {
         "measuring does not keep keys from being evicted as idle", "that; nothing is reported";
     INFO: "INFO", Always, Servers::ALL, false,
         "the version, and whether the server was restarted, has failed over, or is a replica without its primary",
-        "nothing is remembered between polls, so more lags are counted or bounded; the data of a replica without its primary is taken for current; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
+        "nothing is remembered between polls, so more lags are counted or bounded; whether a pending entry between the ends of its stream still exists is not known; the data of a replica without its primary is taken for current; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
     TIME: "TIME", Always, Servers::ALL, true, "the clock that ages are told by", "every number: the poll fails";
     SCAN: "SCAN", Globs, Servers::ALL, true,
         "finds the streams that a glob means", "the streams that a glob means; `redis_up` is 0, those with exact names are measured";
