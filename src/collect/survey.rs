@@ -223,7 +223,7 @@ async fn first_of(
                     "{seed} belongs to another cluster than the one that was measured, which is silent"
                 );
                 let mend = "take it out of the URL; if the cluster was made anew, restart streamgauge";
-                faults.push((place, Fault::new(FaultKind::Connect, message).advising(mend)));
+                faults.push((place, Fault::new(FaultKind::Redirected, message).advising(mend)));
             }
             (Ok(view), None) => {
                 found = Some((seed.clone(), view));
@@ -245,8 +245,8 @@ async fn first_of(
     if let Some(found) = found {
         return Ok(found);
     }
-    // The same one each time, for the log.
-    let first = faults.into_iter().min_by_key(|(place, _)| *place);
+    // The same one each time, for the log: one that can be mended here before what may pass.
+    let first = faults.into_iter().min_by_key(|(place, fault)| (fault.kind != FaultKind::Redirected, *place));
     let (_, fault) =
         first.unwrap_or_else(|| (0, Fault::new(FaultKind::Connect, "the configuration has no node")));
     Err(fault)
