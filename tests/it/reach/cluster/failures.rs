@@ -205,32 +205,3 @@ fn another_cluster_never_takes_the_place_of_one_that_is_silent() {
     gauge.until("redis_up", Some(1.0));
     all_is_right(&gauge.poll(), &truth);
 }
-
-/// It is slow and not silent: without a bound of its own it would use up the time of the whole poll.
-#[test]
-fn a_slow_node_costs_only_its_own_streams() {
-    needs!("redis-server");
-    let cluster = Cluster::start(3, 0);
-    let truth = filled(&cluster);
-    let on_it: Vec<_> = truth.keys().filter(|stream| cluster.place_of(stream) == 0).collect();
-    let gauge = Streamgauge::of(&cluster.url_of(&[1]), &["--redis.timeout", "30s", "--poll.timeout", "2s"]);
-    all_is_right(&gauge.poll(), &truth);
-    // What says which slots there are is answered; questions about streams are not.
-    let pause = ["EVAL", "local t = redis.call('TIME')[1] while redis.call('TIME')[1] - t < 1 do end", "0"];
-    let slow = &cluster.nodes[0];
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
-                let _ = slow.try_ask::<()>(&pause);
-            }
-        });
-        let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let series = format!("redis_stream_length{{stream=\"{}\"}}", on_it[0]);
-            gauge.until(&series, None);
-            only_one_is_lost(&gauge, &truth, &on_it);
-        }));
-        stop.store(true, std::sync::atomic::Ordering::SeqCst);
-        stopped.unwrap();
-    });
-}
