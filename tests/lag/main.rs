@@ -8,7 +8,6 @@ mod concurrent;
 mod fuzz;
 mod gauge;
 mod history;
-mod oldest;
 mod published;
 mod servers;
 #[path = "../it/support/mod.rs"]
