@@ -20,6 +20,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; white-space: nowrap; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.state { min-width: 12rem; }
 td.name { overflow-wrap: anywhere; min-width: 6rem; white-space: pre-wrap; }
 .faint { color: var(--faint); }
 .bad { color: var(--bad); }
@@ -96,7 +97,7 @@ fn groups(report: &Report<'_>) -> Markup {
         @else {
             div.wide { table {
                 tr {
-                    th { "Redis" } th { "Stream" } th { "Group" } th.n { "Backlog" } th.n { "Lag" } th { "Lag is" }
+                    th { "Redis" } th { "Stream" } th { "Group" } th { "State" } th.n { "Backlog" } th.n { "Lag" } th { "Lag is" }
                     th.n { "Pending" } th.n { "Idle" } th.n { "Consumers" } th.n { "Length" }
                 }
                 @for (redis, stream, group) in rows.iter().take(MOST_ROWS) {
@@ -104,6 +105,7 @@ fn groups(report: &Report<'_>) -> Markup {
                         td.name { (redis) @if stream.db > 0 { " db" (stream.db) } }
                         td.name { (stream.stream) }
                         td.name { (group.group) @if let Some(error) = group.error { br; span.bad { (error) } } }
+                        td.state { (state(group)) }
                         td.n { (number(group.backlog)) }
                         @if let Some((lower, upper)) = group.uncertain() {
                             td.n { "≈ " (number(group.lag)) }
@@ -123,6 +125,16 @@ fn groups(report: &Report<'_>) -> Markup {
                 p.faint { "The " (MOST_ROWS) " groups with the largest backlog, of " (rows.len()) ". All are in the " a href="/api/v1/groups" { "JSON" } "." }
             }
         }
+    }
+}
+
+/// The word, and the reason where somebody should look or nobody can tell.
+fn state(group: &GroupReport<'_>) -> Markup {
+    let word = group.state.replace('_', " ");
+    html! {
+        @if group.is_bad { span.bad { (word) } br; (group.state_reason) }
+        @else if group.state == "unknown" { span.faint { (word) } br; (group.state_reason) }
+        @else { span.good title=(group.state_reason) { (word) } }
     }
 }
 

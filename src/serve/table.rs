@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::report::{GroupReport, Report, StreamReport};
 const HEADINGS: [&str; 10] =
-    ["REDIS", "DB", "STREAM", "GROUP", "LENGTH", "LAG", "SOURCE", "PENDING", "CONSUMERS", "LAST DELIVERED"];
+    ["REDIS", "DB", "STREAM", "GROUP", "LENGTH", "LAG", "SOURCE", "PENDING", "CONSUMERS", "STATE"];
 
 /// Columns of numbers, which stand to the right.
 const NUMBERS: [bool; 10] = [false, true, false, false, true, true, false, true, true, false];
@@ -16,10 +16,10 @@ pub fn render(report: &Report<'_>) -> String {
     for server in &report.servers {
         for stream in &server.streams {
             let length = stream.length.map_or_else(|| "-".to_owned(), |length| length.to_string());
-            let row = |[group, lag, source, pending, consumers, last]: [String; 6]| {
+            let row = |[group, lag, source, pending, consumers, state]: [String; 6]| {
                 let (redis, db, name) =
                     (server.redis.to_owned(), stream.db.to_string(), stream.name.to_string());
-                [redis, db, name, group, length.clone(), lag, source, pending, consumers, last]
+                [redis, db, name, group, length.clone(), lag, source, pending, consumers, state]
             };
             if stream.groups.is_empty() {
                 rows.push(row(no_groups(stream)));
@@ -36,8 +36,12 @@ fn group_cells(group: &GroupReport<'_>) -> [String; 6] {
         None => (lag, group.lag_source.to_owned()),
         Some((lower, upper)) => (format!("~{lag}"), format!("{} {lower}..{upper}", group.lag_source)),
     };
-    let last = group.last_delivered_id.clone().unwrap_or_else(|| "-".to_owned());
-    [group.name.to_string(), lag, source, group.pending.to_string(), group.consumers.to_string(), last]
+    // Where all is well the word says it all.
+    let state = match group.is_bad || group.state == "unknown" {
+        true => format!("{}: {}", group.state, group.state_reason),
+        false => group.state.to_owned(),
+    };
+    [group.name.to_string(), lag, source, group.pending.to_string(), group.consumers.to_string(), state]
 }
 
 fn no_groups(stream: &StreamReport<'_>) -> [String; 6] {
@@ -46,8 +50,8 @@ fn no_groups(stream: &StreamReport<'_>) -> [String; 6] {
         (None, Some(false)) => "(no such stream)".to_owned(),
         _ => "(no groups)".to_owned(),
     };
-    let [lag, source, pending, consumers, last] = ["-"; 5].map(str::to_owned);
-    [note, lag, source, pending, consumers, last]
+    let [lag, source, pending, consumers, state] = ["-"; 5].map(str::to_owned);
+    [note, lag, source, pending, consumers, state]
 }
 
 fn align(rows: &[[String; 10]]) -> String {
