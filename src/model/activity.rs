@@ -34,12 +34,12 @@ impl Activity {
         for consumer in consumers {
             let idle = consumer.idle?;
             silence = Some(silence.map_or(idle, |least| least.min(idle)));
-            let count = if idle <= claim_time {
+            let count = if idle < claim_time {
                 &mut activity.active
             } else if consumer.pending > 0 {
                 activity.claimable = activity.claimable.saturating_add(consumer.pending);
                 &mut activity.dead
-            } else if idle > ghost_after {
+            } else if idle >= ghost_after {
                 &mut activity.ghost
             } else {
                 &mut activity.idle
@@ -83,12 +83,12 @@ mod tests {
     fn every_consumer_is_one_of_four() {
         let consumers = [
             (0, Some(0)),
-            (7, Some(60_000)),
-            (0, Some(60_001)),
-            (2, Some(60_001)),
+            (7, Some(59_999)),
+            (0, Some(60_000)),
+            (2, Some(60_000)),
             (3, Some(9_999_999)),
+            (0, Some(3_599_999)),
             (0, Some(3_600_000)),
-            (0, Some(3_600_001)),
         ];
         let activity = Activity::of(&group(&consumers), CLAIM, GHOST).unwrap();
         assert_eq!(activity.counts(), [("active", 2), ("idle", 2), ("dead", 2), ("ghost", 1)]);

@@ -112,7 +112,7 @@ pub struct Flow {
     pub delivered: Option<f64>,
     /// Entries acknowledged, or dropped from those pending, per second.
     pub acknowledged: Option<f64>,
-    /// Time until the backlog is empty at the pace of the later half of the window; `None` where it does not shrink, or is
+    /// Time until the backlog is empty at the pace of the last quarter of the window; `None` where it does not shrink, or is
     /// empty.
     pub drain: Option<Duration>,
 }
@@ -137,11 +137,11 @@ impl Flow {
         let known = last.known - first.known;
         let is_known = known as f64 >= span as f64 * KNOWN_SHARE;
         let of_known = |count: u64| is_known.then(|| rate(count, known));
-        let middle = points.iter().rfind(|point| point.at <= last.at - span / 2).unwrap_or(first);
-        let shrunk = middle.backlog.0.checked_sub(last.backlog.0).filter(|shrunk| *shrunk > 0);
-        let is_exact = [middle, last].iter().all(|point| point.backlog.0 == point.backlog.1);
+        let before = points.iter().rfind(|point| point.at <= last.at - span / 4).unwrap_or(first);
+        let shrunk = before.backlog.0.checked_sub(last.backlog.0).filter(|shrunk| *shrunk > 0);
+        let is_exact = [before, last].iter().all(|point| point.backlog.0 == point.backlog.1);
         let drain = shrunk.filter(|_| is_exact && last.backlog.0 > 0).map(|shrunk| {
-            let seconds = last.backlog.0 as f64 / rate(shrunk, last.at - middle.at);
+            let seconds = last.backlog.0 as f64 / rate(shrunk, last.at - before.at);
             Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
         });
         Flow {

@@ -192,7 +192,7 @@ impl Course {
             if trend::has_touched(self.history.points(), rules.floor) {
                 return (State::Ok, "few entries wait, or did a while ago".into());
             }
-            self.by_trend(now)
+            self.by_trend(now, rules)
         };
         self.stuck(now, rules)
             .or_else(|| self.deserted(now, rules))
@@ -285,7 +285,7 @@ impl Course {
     }
 
     /// Rules 12 to 14.
-    fn by_trend(&self, now: &Observation) -> Verdict {
+    fn by_trend(&self, now: &Observation, rules: &Rules) -> Verdict {
         let (state, reason) = match self.trend {
             Trend::Falling => {
                 (State::CatchingUp, format!("{} wait, and the backlog shrinks", entries(now.backlog())))
@@ -293,11 +293,13 @@ impl Course {
             Trend::Level | Trend::Rising => {
                 (State::Ok, format!("{} wait, and the backlog has no lasting trend", entries(now.backlog())))
             }
-            Trend::Unknown if now.exact_lag().is_none() => {
-                let (lower, upper) = now.lag;
-                (State::Unknown, format!("the lag is only known to lie between {lower} and {upper}"))
+            Trend::Unknown if !self.is_long(rules) => {
+                (State::Unknown, "the group was not watched for long enough yet".to_owned())
             }
-            Trend::Unknown => (State::Unknown, "the group was not watched for long enough yet".to_owned()),
+            Trend::Unknown => {
+                let reason = format!("{} wait, and bounds of the lag prove no trend", entries(now.backlog()));
+                (State::Unknown, reason)
+            }
         };
         (state, reason.into())
     }

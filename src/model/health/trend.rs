@@ -60,14 +60,15 @@ impl Trend {
         let falls = before_last.high.0 - last.high.1 >= margin;
         let may_still_fall =
             before_last.high.1 - last.high.0 >= margin / 2.0 || third.low.1 - last.low.0 >= margin / 4.0;
-        let is_exact = points.iter().all(|point| point.backlog.0 == point.backlog.1);
+        let may_rise = late.low.1 - early.low.0 >= margin && last.low.1 - third.low.0 >= margin / 4.0;
+        let may_fall = before_last.high.1 - last.high.0 >= margin;
         match self {
             Trend::Falling if may_still_fall => Trend::Falling,
             Trend::Rising if may_still_rise && !falls => Trend::Rising,
             Trend::Rising if dips => Trend::Falling,
             _ if falls => Trend::Falling,
             _ if rises => Trend::Rising,
-            _ if is_exact => Trend::Level,
+            _ if !may_rise && !may_fall => Trend::Level,
             _ => Trend::Unknown,
         }
     }
