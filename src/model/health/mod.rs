@@ -190,7 +190,7 @@ impl Course {
                 );
             }
             if trend::has_touched(self.history.points(), rules.floor) {
-                return (State::Ok, "few entries wait, or did a while ago".into());
+                return (State::Ok, format!("the backlog was lately at most {}", entries((rules.floor, rules.floor))).into());
             }
             self.by_trend(now, rules)
         };
@@ -325,7 +325,7 @@ fn entries((lower, upper): (u64, u64)) -> String {
     match (lower, upper) {
         (1, 1) => "1 entry".to_owned(),
         (lower, upper) if lower == upper => format!("{lower} entries"),
-        (lower, upper) => format!("{lower} to {upper} entries"),
+        (lower, upper) => format!("between {lower} and {upper} entries"),
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Scene {
     states: Vec<(u64, String)>,
 }
 
+/// Entries as a read returns them: ID and fields.
+type Entries = Vec<(String, Value)>;
+
 /// Who works on the stream `orders` for the group `workers`.
 pub struct Hands(Connection);
 
@@ -38,7 +41,7 @@ impl Hands {
         let mut command = cmd("XREADGROUP");
         command.arg("GROUP").arg("workers").arg(consumer).arg("COUNT").arg(most);
         let reply = command.arg("STREAMS").arg("orders").arg(">").query(&mut self.0).unwrap();
-        let streams: Option<Vec<(String, Vec<(String, Value)>)>> = reply;
+        let streams: Option<Vec<(String, Entries)>> = reply;
         let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
         entries.map(|(id, _)| id).collect()
     }
