@@ -190,7 +190,10 @@ impl Course {
                 );
             }
             if trend::has_touched(self.history.points(), rules.floor) {
-                return (State::Ok, format!("the backlog was lately at most {}", entries((rules.floor, rules.floor))).into());
+                return (
+                    State::Ok,
+                    format!("the backlog was lately at most {}", entries((rules.floor, rules.floor))).into(),
+                );
             }
             self.by_trend(now, rules)
         };
