@@ -1,7 +1,7 @@
 //! The recent past of one group: what polls saw of it, bounded in time and in number, and since when things are as they
 //! are. Time is Redis's own clock.
 //!
-//! A group has at most about [`MOST_POINTS`] points of some 70 bytes: 10,000 groups take about 40 MB at most. Points are
+//! A group has at most about [`MOST_POINTS`] points of some 90 bytes: 10,000 groups take about 45 MB at most. Points are
 //! kept evenly: between two of them lies at least a fixed part of the window, whatever the poll interval is, and the latest
 //! is always one of them.
 //!
@@ -132,6 +132,8 @@ pub struct Point {
     pub at: u64,
     /// Bounds of the backlog.
     pub backlog: (u64, u64),
+    /// The same of the lowest one since the point before: those between are dropped, and must not be forgotten.
+    pub low: (u64, u64),
     /// Entries ever added to the stream; 0 before Redis 7.0.
     pub added: u64,
     /// Entries delivered, while that was known.
@@ -194,6 +196,7 @@ impl History {
         self.points.push_back(Point {
             at: now.at.0,
             backlog: now.backlog(),
+            low: now.backlog(),
             added: now.stream.entries_added.unwrap_or(0),
             delivered: total(|point| point.delivered, flowed.delivered),
             acknowledged: total(|point| point.acknowledged, flowed.acknowledged),
@@ -210,9 +213,10 @@ impl History {
     fn thin(&mut self, window: Duration) {
         let window = micros(window);
         let spacing = window / u64::from(MOST_POINTS);
-        if let [.., third, second, _] = self.points.make_contiguous()
+        if let [.., third, second, last] = self.points.make_contiguous()
             && second.at - third.at < spacing
         {
+            last.low = (last.low.0.min(second.low.0), last.low.1.min(second.low.1));
             let second = self.points.len() - 2;
             self.points.remove(second);
         }

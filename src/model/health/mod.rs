@@ -22,8 +22,8 @@
 //! | 14 | `ok` | the backlog neither rises nor falls |
 //!
 //! Against flapping: rules 2 to 7 and 9 speak of events and of times that have to pass again before they hold again.
-//! Rules 8 and 13 need a margin to be entered and a smaller one to be left. Rule 11 looks at low marks, which noise around
-//! the floor does not move.
+//! Rules 8 and 13 need a margin to be entered and a smaller one to be left, and a backlog that rose counts as rising for 30
+//! seconds more unless it is done. Rule 11 looks at low marks, which noise around the floor does not move.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -33,6 +33,7 @@ use super::{
     history::{History, Observation},
     lag::Lag,
     snapshot::{Group, OldestPending, Stream},
+    time::UnixMicros,
 };
 
 mod trend;
@@ -143,6 +144,8 @@ impl Health {
 pub struct Course {
     history: History,
     trend: Trend,
+    /// When the backlog was last rising.
+    rose_at: Option<UnixMicros>,
     lost: u64,
 }
 
@@ -165,6 +168,9 @@ impl Course {
             true => self.trend.next(self.history.points(), rules.floor),
             false => Trend::Unknown,
         };
+        if self.trend == Trend::Rising {
+            self.rose_at = Some(now.at);
+        }
         let (state, reason) = self.judge(now, rules);
         let flow = Flow::of(&self.history, rules.window);
         Health { state, reason, flow, lost: Some(self.lost), activity: now.activity }
@@ -271,7 +277,7 @@ impl Course {
         let points = self.history.points();
         let (first, last) = (points.front()?, points.back()?);
         let over = words(self.history.span());
-        if self.trend == Trend::Rising {
+        if self.rises(now, rules) {
             let (from, to) = (entries(first.backlog), entries(last.backlog));
             let reason = format!("the backlog went from {from} to {to} in {over}");
             return Some((State::FallingBehind, reason.into()));
@@ -285,6 +291,14 @@ impl Course {
             let reason = format!("at least {lost} entries were removed in {over} before they were delivered, and it goes on");
             (State::FallingBehind, reason.into())
         })
+    }
+
+    /// Whether the backlog rises, or did a moment ago and is not done yet.
+    fn rises(&self, now: &Observation, rules: &Rules) -> bool {
+        let passed = self.rose_at.and_then(|at| now.at.0.checked_sub(at.0)).map(Duration::from_micros);
+        let is_done = || trend::has_touched(self.history.points(), rules.floor);
+        self.trend == Trend::Rising
+            || self.is_long(rules) && passed.is_some_and(|passed| passed < QUIET) && !is_done()
     }
 
     /// Rules 12 to 14.

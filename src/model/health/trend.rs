@@ -8,6 +8,8 @@
 //! - **falls** where the high mark of the last quarter lies below all before by at least the margin, or where it rose and
 //!   now dips; from then on as long as the high mark lies below by half the margin, or the low mark by a quarter.
 //!
+//! What rises stands at twice the floor at least: what is at the floor has just been done.
+//!
 //! The margin is a tenth of the backlog or of what was added, whichever is less, and never below the floor. Between
 //! entering and leaving lies half of it, so that noise of that size does not make the trend flap. Where lags
 //! are only known between bounds, a trend needs a proof by the bounds, to be entered and to be left.
@@ -54,13 +56,18 @@ impl Trend {
         };
         let margin = (all.high.1.min(added) / 10.0).max(floor as f64).max(1.0);
 
-        let rises = late.low.0 - early.low.1 >= margin && last.low.0 - third.low.1 >= margin / 4.0;
+        let floor = floor as f64;
+        let rises = late.low.0 >= 2.0 * floor
+            && late.low.0 - early.low.1 >= margin
+            && last.low.0 - third.low.1 >= margin / 4.0;
+        let may_rise = late.low.1 >= 2.0 * floor
+            && late.low.1 - early.low.0 >= margin
+            && last.low.1 - third.low.0 >= margin / 4.0;
         let dips = third.low.0 - last.low.1 >= margin;
         let may_still_rise = late.low.1 > early.low.0 && !dips;
         let falls = before_last.high.0 - last.high.1 >= margin;
         let may_still_fall =
             before_last.high.1 - last.high.0 >= margin / 2.0 || third.low.1 - last.low.0 >= margin / 4.0;
-        let may_rise = late.low.1 - early.low.0 >= margin && last.low.1 - third.low.0 >= margin / 4.0;
         let may_fall = before_last.high.1 - last.high.0 >= margin;
         match self {
             Trend::Falling if may_still_fall => Trend::Falling,
@@ -93,12 +100,16 @@ impl Marks {
         }
         let (from, to) = (span * from, span * to);
         let within = points.iter().filter(|point| (from..=to).contains(&((point.at - start) as f64)));
-        let values = within.map(|point| (point.backlog.0 as f64, point.backlog.1 as f64));
+        let of = |(lower, upper): (u64, u64)| (lower as f64, upper as f64);
+        let values = within.map(|point| (of(point.low), of(point.backlog)));
         let mut marks: Option<Marks> = None;
-        for value in [at(points, from)?, at(points, to)?].into_iter().chain(values) {
-            let so_far = marks.unwrap_or(Marks { low: value, high: value });
-            let both = |with: fn(f64, f64) -> f64, a: (f64, f64)| (with(a.0, value.0), with(a.1, value.1));
-            marks = Some(Marks { low: both(f64::min, so_far.low), high: both(f64::max, so_far.high) });
+        let ends = [at(points, from)?, at(points, to)?].map(|value| (value, value));
+        for (low, high) in ends.into_iter().chain(values) {
+            let so_far = marks.unwrap_or(Marks { low, high });
+            marks = Some(Marks {
+                low: (so_far.low.0.min(low.0), so_far.low.1.min(low.1)),
+                high: (so_far.high.0.max(high.0), so_far.high.1.max(high.1)),
+            });
         }
         marks
     }

@@ -56,12 +56,12 @@ fn slow_and_then_scaled_up() {
         hands.add(300);
         ["alice", "bob", "carol"].iter().for_each(|consumer| hands.work(consumer, 250));
     });
-    scene.expect(&[(300, "ok"), behind, (645, "catching_up")]);
+    scene.expect(&[(300, "ok"), behind, (660, "catching_up")]);
     scene.pass(240, |hands| {
         hands.add(300);
         ["alice", "bob", "carol"].iter().for_each(|consumer| hands.work(consumer, 250));
     });
-    scene.expect(&[(300, "ok"), behind, (645, "catching_up"), (705, "ok")]);
+    scene.expect(&[(300, "ok"), behind, (660, "catching_up"), (705, "ok")]);
     assert_eq!(scene.gauge.logged("group needs attention").len(), 1);
     assert_eq!(scene.gauge.logged("group is better").len(), 1);
 }
