@@ -19,7 +19,8 @@ h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; white-space: nowrap; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.state { min-width: 12rem; }
 td.name { overflow-wrap: anywhere; min-width: 6rem; white-space: pre-wrap; }
 .faint { color: var(--faint); }
 .bad { color: var(--bad); }
@@ -103,7 +104,7 @@ fn groups(report: &Report<'_>) -> Markup {
         @else {
             div.wide { table {
                 tr {
-                    th { "Redis" } th { "Stream" } th { "Group" } th.n { "Backlog" } th.n { "Lag" } th { "Lag is" }
+                    th { "Redis" } th { "Stream" } th { "Group" } th { "State" } th.n { "Backlog" } th.n { "Lag" } th { "Lag is" }
                     th.n { "Pending" }
                     th.n title="Time since the oldest pending entry was last delivered" { "Oldest idle" }
                     th.n { "Consumers" } th.n { "Length" }
@@ -113,6 +114,7 @@ fn groups(report: &Report<'_>) -> Markup {
                         td.name { (redis) @if stream.db > 0 { " db" (stream.db) } }
                         td.name { (stream.stream) }
                         td.name { (group.group) @if let Some(error) = group.error { br; span.bad { (error) } } }
+                        td.state { (state(group)) }
                         @if let Some((lower, upper)) = group.uncertain() {
                             td.n { (about(group.backlog)) }
                             td.n { (about(group.lag)) }
@@ -162,6 +164,16 @@ impl Listed {
             Listed::InPart => "Streams that are not read as a whole",
             Listed::WithoutGroups => "Streams without groups",
         }
+    }
+}
+
+/// The word, and the reason where somebody should look or nobody can tell.
+fn state(group: &GroupReport<'_>) -> Markup {
+    let word = group.state.replace('_', " ");
+    html! {
+        @if group.is_bad { span.bad { (word) } br; (group.state_reason) }
+        @else if group.state == "unknown" { span.faint { (word) } br; (group.state_reason) }
+        @else { span.good title=(group.state_reason) { (word) } }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The groups as plain records: the JSON of `/api/v1/groups` and of `groups --output json`, and what page and table show.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use serde::Serialize;
 
@@ -68,6 +68,13 @@ pub struct GroupReport<'a> {
     /// The same for a terminal.
     #[serde(skip)]
     pub name: &'a Name,
+    /// How it is.
+    pub state: &'static str,
+    /// Whether somebody should look.
+    #[serde(skip)]
+    pub is_bad: bool,
+    /// Why it is that, in words.
+    pub state_reason: &'a str,
     /// Entries above the last-delivered ID, as sure as the source says; null where it is not known.
     pub lag: Option<u64>,
     /// How the lag was found.
@@ -84,6 +91,20 @@ pub struct GroupReport<'a> {
     pub backlog: Option<u64>,
     /// Number of consumers.
     pub consumers: u64,
+    /// The same by activity; null where they were not read.
+    pub consumers_by_activity: Option<BTreeMap<&'static str, u64>>,
+    /// Pending entries of dead consumers.
+    pub messages_claimable: Option<u64>,
+    /// Entries added to the stream per second.
+    pub added_per_second: Option<f64>,
+    /// Entries delivered per second; null where that is not sure.
+    pub delivered_per_second: Option<f64>,
+    /// Entries acknowledged per second; null where that is not sure.
+    pub acknowledged_per_second: Option<f64>,
+    /// Time until the backlog is empty; null where it does not shrink.
+    pub drain_seconds: Option<f64>,
+    /// Entries that were removed before they were delivered, at least.
+    pub entries_lost: Option<u64>,
     /// Highest ID delivered; null for a group that is expected and does not exist.
     pub last_delivered_id: Option<String>,
     /// Time since the pending entry with the lowest ID was last delivered, in seconds.
@@ -167,9 +188,13 @@ fn stream_report(entry: &StreamEntry, policy: Policy) -> StreamReport<'_> {
 
 fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
     let oldest_pending = group.oldest_pending.as_ref().ok().copied().flatten();
+    let health = &group.health;
     GroupReport {
         group: group.name.text(),
         name: &group.name,
+        state: health.state.label(),
+        is_bad: health.state.is_bad(),
+        state_reason: &health.reason,
         lag: group.lag.entries(policy),
         lag_source: group.lag.source(),
         lag_lower_bound: group.lag.bounds().map(|(lower, _)| lower),
@@ -178,6 +203,13 @@ fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
         pending: group.pending,
         backlog: group.backlog(policy),
         consumers: group.consumer_count,
+        consumers_by_activity: health.activity.map(|activity| activity.counts().into()),
+        messages_claimable: health.activity.map(|activity| activity.claimable),
+        added_per_second: health.flow.added,
+        delivered_per_second: health.flow.delivered,
+        acknowledged_per_second: health.flow.acknowledged,
+        drain_seconds: health.flow.drain.map(|drain| drain.as_secs_f64()),
+        entries_lost: health.lost,
         last_delivered_id: group.last_delivered_id.map(|id| id.to_string()),
         oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
         error: group.gaps().next().map(|fault| fault.message.as_str()),

@@ -4,41 +4,30 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::report::{GroupReport, Report, StreamReport};
 
-const HEADINGS: [&str; 11] = [
-    "REDIS",
-    "DB",
-    "STREAM",
-    "GROUP",
-    "LENGTH",
-    "LAG",
-    "SOURCE",
-    "PENDING",
-    "CONSUMERS",
-    "LAST DELIVERED",
-    "ERROR",
-];
+const HEADINGS: [&str; 11] =
+    ["REDIS", "DB", "STREAM", "GROUP", "LENGTH", "LAG", "SOURCE", "PENDING", "CONSUMERS", "STATE", "REASON"];
 
 /// Columns of numbers, which stand to the right.
 const NUMBERS: [bool; 11] = [false, true, false, false, true, true, false, true, true, false, false];
 
-/// The table: a line for each group, and one for each stream without groups or that cannot be read. Errors come last,
-/// where their length does no harm, and their column only where there are any.
+/// The table: a line for each group, and one for each stream without groups or that cannot be read. Reasons come
+/// last, where their length does no harm, and their column only where there are any.
 #[must_use]
 pub fn render(report: &Report<'_>) -> String {
     let mut rows = Vec::new();
     for server in &report.servers {
         for stream in &server.streams {
             let length = stream.length.map_or_else(|| "-".to_owned(), |length| length.to_string());
-            let row = |[group, lag, source, pending, consumers, last]: [String; 6], error: Option<&str>| {
+            let row = |[group, lag, source, pending, consumers, state]: [String; 6], reason: Option<&str>| {
                 let (redis, db, name) =
                     (server.redis.to_owned(), stream.db.to_string(), stream.name.to_string());
-                let error = error.unwrap_or_default().to_owned();
-                [redis, db, name, group, length.clone(), lag, source, pending, consumers, last, error]
+                let reason = reason.unwrap_or_default().to_owned();
+                [redis, db, name, group, length.clone(), lag, source, pending, consumers, state, reason]
             };
             if stream.groups.is_empty() {
                 rows.push(row(no_groups(stream), stream.error));
             }
-            rows.extend(stream.groups.iter().map(|group| row(group_cells(group), group.error)));
+            rows.extend(stream.groups.iter().map(|group| row(group_cells(group), reason(group))));
         }
     }
     // Headings alone say that nothing is there, and that must be known.
@@ -46,7 +35,7 @@ pub fn render(report: &Report<'_>) -> String {
         return String::new();
     }
     let mut headings = HEADINGS;
-    if rows.iter().all(|[.., error]| error.is_empty()) {
+    if rows.iter().all(|[.., reason]| reason.is_empty()) {
         headings[10] = "";
     }
     rows.insert(0, headings.map(str::to_owned));
@@ -59,8 +48,14 @@ fn group_cells(group: &GroupReport<'_>) -> [String; 6] {
         None => (lag, group.lag_source.to_owned()),
         Some((lower, upper)) => (format!("~{lag}"), format!("{} {lower}..{upper}", group.lag_source)),
     };
-    let last = group.last_delivered_id.clone().unwrap_or_else(|| "-".to_owned());
-    [group.name.to_string(), lag, source, group.pending.to_string(), group.consumers.to_string(), last]
+    let [pending, consumers] = [group.pending, group.consumers].map(|number| number.to_string());
+    [group.name.to_string(), lag, source, pending, consumers, group.state.to_owned()]
+}
+
+/// What the group's numbers suffer from, or why its state is what it is. Where all is well, the state says it all.
+fn reason<'a>(group: &GroupReport<'a>) -> Option<&'a str> {
+    let is_plain = !group.is_bad && group.state != "unknown";
+    group.error.or_else(|| (!is_plain).then_some(group.state_reason))
 }
 
 fn no_groups(stream: &StreamReport<'_>) -> [String; 6] {

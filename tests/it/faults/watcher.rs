@@ -7,7 +7,7 @@ use crate::support::{
     samples::Samples,
     tool::needs,
     truth::{Span, now},
-    watch::{items_are_true, metrics_are_true, report_is_true},
+    watch::{is_of_a_moment, items_are_true, metrics_are_true, report_is_true},
 };
 
 /// Numbers that are not true where this one is.
@@ -18,6 +18,7 @@ fn others(value: f64) -> impl Iterator<Item = f64> {
 /// What has another sense than its number, and is judged by it.
 fn is_number(name: &str) -> bool {
     name.starts_with("redis_stream_")
+        && is_of_a_moment(name)
         && !["redis_stream_up", "redis_stream_exists", "redis_stream_group_lag_source"].contains(&name)
 }
 
