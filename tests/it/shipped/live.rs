@@ -103,7 +103,7 @@ fn every_alert_sees_its_trouble() {
         assert_eq!(series.len(), 1, "{alert}: {series:?}");
         assert_eq!(series[0][label], value, "{alert}: {series:?}");
     }
-    for quiet in ["StreamgaugeDown", "RedisDown"] {
+    for quiet in ["StreamgaugeDown", "RedisDown", "PollStale", "ReloadFailed"] {
         assert_eq!(prometheus.query(&expression(quiet)).unwrap(), [], "{quiet}");
     }
     redis.kill();
