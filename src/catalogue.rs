@@ -5,14 +5,13 @@
 
 use std::time::Instant;
 
-use crate::model::{
-    lag::Lag,
-    snapshot::{Consumer, Group, OldestPending, Server, Stream, StreamEntry, View},
-};
+use crate::model::snapshot::{Consumer, Group, OldestPending, Server, Stream, StreamEntry, View};
 
+mod absent;
 pub mod exporter;
 pub mod samples;
 
+use absent::{never_active, not_draining, nothing_pending, unmeasured, unproved};
 use exporter::{AdapterRequests, AdapterStats, Distribution, Exporter};
 
 /// One metric: a row of the table.
@@ -37,6 +36,9 @@ pub struct Metric {
 /// What an autoscaler is told of a group that has no sample of a metric: a number that is as true (nothing is pending,
 /// so its age is 0), or why the number is not known.
 pub type Absent = for<'a> fn(&'a Group) -> Result<f64, &'a str>;
+
+/// Counts of one group, each with its word.
+pub type Counts = [(&'static str, u64); 4];
 
 /// The metric of this name that an autoscaler may read.
 #[must_use]
@@ -150,6 +152,8 @@ pub enum Read {
     Stream(fn(&Stream, &View) -> Option<f64>),
     /// One series for each group: `redis,db,stream,group`.
     Group(fn(&Group, &View) -> Option<f64>),
+    /// One series for each group and word of a list, with the word in a label of its own.
+    GroupCounts(&'static str, fn(&Group) -> Option<Counts>),
     /// One series for each group, 1, with the one that holds in a label of its own: a state costs one series.
     GroupState(&'static str, fn(&Group) -> &'static str),
     /// One series for each consumer: `redis,db,stream,group,consumer`.
@@ -170,7 +174,7 @@ impl Read {
             Read::ServerCounts(label, _) => (1, &[*label]),
             Read::Entry(_) | Read::Stream(_) => (3, &[]),
             Read::Group(_) => (4, &[]),
-            Read::GroupState(label, _) => (4, &[*label]),
+            Read::GroupCounts(label, _) | Read::GroupState(label, _) => (4, &[*label]),
             Read::Consumer(_) => (5, &[]),
         };
         NAMES[..depth].iter().chain(extra).copied().collect()
@@ -274,6 +278,23 @@ pub static CATALOGUE: &[Metric] = &[
     metric!("redis_stream_group_oldest_pending_deliveries", Gauge, None, Max(nothing_pending), "How often the pending entry with the lowest ID was delivered; absent where nothing is pending (XPENDING).",
         Read::Group(|group, _| count(oldest_pending(group)?.deliveries))),
 
+    metric!("redis_stream_group_state", Gauge, None, Never, "1 on how the group is: idle, ok, catching_up, falling_behind, stalled, no_consumers, stuck or unknown (docs/health.md). The reason in words is in the JSON.",
+        Read::GroupState("state", |group| group.health.state.label())),
+    metric!("redis_stream_group_added_per_second", Gauge, None, Never, "Entries added to the stream per second, over health.window; absent before Redis 7.0.",
+        Read::Group(|group, _| group.health.flow.added)),
+    metric!("redis_stream_group_delivered_per_second", Gauge, None, Never, "Entries delivered to the group per second, over health.window; absent where it cannot be told from entries that were removed before.",
+        Read::Group(|group, _| group.health.flow.delivered)),
+    metric!("redis_stream_group_acknowledged_per_second", Gauge, None, Never, "Entries acknowledged, or dropped from those pending, per second, over health.window; absent where the deliveries are.",
+        Read::Group(|group, _| group.health.flow.acknowledged)),
+    metric!("redis_stream_group_drain_seconds", Gauge, SECONDS, Max(not_draining), "Time until the backlog is empty, at the pace of the last quarter of health.window; absent where it does not shrink or is empty.",
+        Read::Group(|group, _| Some(group.health.flow.drain?.as_secs_f64()))),
+    metric!("redis_stream_group_entries_lost_total", Counter, None, Never, "Entries that were removed from the stream before they were delivered to the group, at least: only what is proved is counted.",
+        Read::Group(|group, _| count(group.health.lost?))),
+    metric!("redis_stream_group_consumers_by_activity", Gauge, None, Never, "Consumers that were heard of within health.claim_time (active), or not, and hold entries (dead), hold none (idle), and that since health.ghost_after (ghost). Absent where they were not read (XINFO CONSUMERS).",
+        Read::GroupCounts("activity", |group| Some(group.health.activity?.counts()))),
+    metric!("redis_stream_group_messages_claimable", Gauge, None, Never, "Pending entries of dead consumers, which others may claim: by the silence of the consumer, not by that of each entry (XINFO CONSUMERS).",
+        Read::Group(|group, _| count(group.health.activity?.claimable))),
+
     // One consumer.
     metric!("redis_stream_group_consumer_messages_pending", Gauge, None, Sum(unmeasured), "Entries delivered to the consumer and not yet acknowledged (XINFO CONSUMERS pending). In a group with more consumers than the limit only those that own any have it, if the entries are fewer than the limit (XPENDING).",
         Read::Consumer(|consumer| count(consumer.pending))),
@@ -318,30 +339,6 @@ fn count(value: u64) -> Option<f64> {
 #[allow(clippy::unnecessary_wraps, reason = "a row's reader returns an Option")]
 fn flag(value: bool) -> Option<f64> {
     Some(f64::from(u8::from(value)))
-}
-
-/// Of a metric that every series has.
-fn unmeasured(_: &Group) -> Result<f64, &str> {
-    Err("it was not measured")
-}
-
-fn unproved(group: &Group) -> Result<f64, &str> {
-    Err(match group.lag {
-        Lag::NoGroup { .. } => "the group does not exist",
-        _ => "its lag is only known to lie between two bounds",
-    })
-}
-
-fn nothing_pending(group: &Group) -> Result<f64, &str> {
-    match &group.oldest_pending {
-        Err(fault) => Err(&fault.message),
-        Ok(None) => Ok(0.0),
-        Ok(Some(_)) => Err("the IDs of its entries are not times"),
-    }
-}
-
-fn never_active(_: &Group) -> Result<f64, &str> {
-    Err("a consumer never got an entry, or Redis is older than 7.2")
 }
 
 fn oldest_pending(group: &Group) -> Option<OldestPending> {

@@ -127,7 +127,9 @@ pub fn command() -> Command {
                 .value_parser(watch_interval)
                 .help("Print again at every interval (2s by default), until interrupted"),
         )
-        .args(flags(|setting| setting.path.starts_with("redis[]") || setting.path.starts_with("lag.")))
+        .args(flags(|setting| {
+            ["redis[]", "lag.", "health."].iter().any(|section| setting.path.starts_with(section))
+        }))
         .arg(config_file());
     let check = Command::new("check")
         .about("Look at configuration, connections, rights and streams; exit code 1 if something fails")

@@ -123,6 +123,11 @@ fn stream_samples<E>(
             let labels = Labels { group: Some(&group.name), ..labels };
             match read {
                 Read::Group(read) => emit(&labels, read(group, view))?,
+                Read::GroupCounts(label, read) => {
+                    for (word, count) in read(group).iter().flatten() {
+                        emit(&Labels { extra: &[(label, word)], ..labels }, Some(*count as f64))?;
+                    }
+                }
                 Read::GroupState(label, read) => {
                     emit(&Labels { extra: &[(label, read(group))], ..labels }, Some(1.0))?
                 }

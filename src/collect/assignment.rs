@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     config::{Budget, Config, RedisServer},
-    model::{lag::Policy, snapshot::Server},
+    model::{health::Rules, lag::Policy, snapshot::Server},
 };
 
 /// What one poller has to do. A newer one for the same server takes its place between two polls.
@@ -24,6 +24,8 @@ pub struct Assignment {
     pub stale_after: Duration,
     /// What may be read in order to count lags.
     pub budget: Budget,
+    /// By what groups are judged.
+    pub rules: Rules,
 }
 
 impl Assignment {
@@ -37,6 +39,7 @@ impl Assignment {
             max_backoff: config.max_backoff,
             stale_after: config.stale_after,
             budget: config.budget,
+            rules: config.rules,
         })
     }
 
@@ -89,5 +92,7 @@ pub fn is_reached_alike(one: &RedisServer, other: &RedisServer) -> bool {
 /// Whether the same streams are looked for.
 #[must_use]
 pub fn has_same_streams(one: &RedisServer, other: &RedisServer) -> bool {
-    (&one.streams, &one.expected) == (&other.streams, &other.expected)
+    let what =
+        |server: &RedisServer| (server.streams.clone(), server.expected.clone(), server.limits.streams);
+    what(one) == what(other)
 }

@@ -31,6 +31,10 @@ use crate::{
     },
 };
 
+/// What to mend where a login is refused.
+pub const MEND_LOGIN: &str =
+    "check the username and the password, and that this server has the user: users are not replicated";
+
 /// What to mend where a Sentinel was taken for a server.
 const IS_SENTINEL: &str = "this is a Sentinel: write redis+sentinel://host[:port]/service in the URL";
 
@@ -76,7 +80,7 @@ impl Sent {
 }
 
 impl Link {
-    /// Connects, authenticates, selects the database, and asks not to keep keys warm for eviction.
+    /// Connects, authenticates and selects the database.
     ///
     /// # Errors
     /// No connection, or wrong credentials.
@@ -85,11 +89,12 @@ impl Link {
         match link.greet(peer).await {
             Ok(()) => Ok(link),
             Err(fault) => {
-                let place = match peer.database {
-                    0 => cannot_connect(&peer.address),
-                    database => format!("{}, database {database}", cannot_connect(&peer.address)),
+                let fault = opening_fault(fault, server, &peer.address);
+                let place = cannot(fault.kind, &peer.address);
+                let fault = match peer.database {
+                    0 => fault.during(place),
+                    database => fault.during(format!("{place}, database {database}")),
                 };
-                let fault = opening_fault(fault, server, &peer.address).during(place);
                 // A Sentinel has no databases.
                 let is_sentinel = fault.message.contains("unknown command");
                 Err(if is_sentinel { fault.advising(IS_SENTINEL) } else { fault })
@@ -110,9 +115,10 @@ impl Link {
         // Name resolution and both handshakes can hang as well.
         let opening = Link::handshake(server, protocol, address, credentials);
         let opened = tokio::time::timeout(server.timeout, opening).await;
-        opened
-            .unwrap_or_else(|_| Err(no_answer(server)))
-            .map_err(|fault| fault.during(cannot_connect(address)))
+        opened.unwrap_or_else(|_| Err(no_answer(server))).map_err(|fault| {
+            let what = cannot(fault.kind, address);
+            fault.during(what)
+        })
     }
 
     async fn handshake(
@@ -293,8 +299,10 @@ impl Link {
     }
 }
 
-fn cannot_connect(address: &Address) -> String {
-    format!("cannot connect to {address}")
+/// What could not be done at an address.
+fn cannot(fault: FaultKind, address: &Address) -> String {
+    let what = if fault == FaultKind::Auth { "log in" } else { "connect" };
+    format!("cannot {what} to {address}")
 }
 
 fn settings(protocol: Protocol, credentials: &Credentials) -> RedisConnectionInfo {
@@ -341,7 +349,7 @@ fn handshake_fault(error: &redis::RedisError, server: &RedisServer, address: &Ad
 pub(super) fn opening_fault(fault: Fault, server: &RedisServer, address: &Address) -> Fault {
     let is_over = matches!(fault.kind, FaultKind::Disconnected | FaultKind::Unexpected);
     let mend = match (fault.kind, &server.tls, address) {
-        (FaultKind::Auth, ..) => Some("check the username and the password".to_owned()),
+        (FaultKind::Auth, ..) => Some(MEND_LOGIN.to_owned()),
         (_, Some(settings), _) if is_over => Some(tls::refused(settings)),
         (_, None, Address::Tcp(_)) if is_over => {
             Some("if it is a TLS port, write rediss:// in the URL".to_owned())

@@ -23,6 +23,13 @@ const CODES: &[(&str, FaultKind)] = &[
 /// Said of a connection that was closed, in whatever way: the way differs from poll to poll, and tells nothing.
 const CLOSED: &str = "the connection was closed before all replies had come";
 
+/// What to mend where a node serves nobody.
+pub const MEND_CLUSTER: &str = "redis-cli --cluster check host:port tells what is wrong; with cluster-require-full-coverage no, \
+                                slots that have a node are served meanwhile";
+
+/// Said of a login that was refused, where the crate does not pass on Redis's words.
+const REFUSED: &str = "wrong password, or no such user (WRONGPASS)";
+
 /// A fault from an error reply of the server.
 #[must_use]
 pub fn from_reply(error: &ServerError) -> Fault {
@@ -31,7 +38,11 @@ pub fn from_reply(error: &ServerError) -> Fault {
         return Fault::new(FaultKind::Vanished, "no such key");
     }
     let kind = CODES.iter().find(|(known, _)| *known == code).map_or(FaultKind::Server, |(_, kind)| *kind);
-    Fault::new(kind, format!("{code} {details}").trim().to_owned())
+    let fault = Fault::new(kind, format!("{code} {details}").trim().to_owned());
+    match kind {
+        FaultKind::ClusterDown => fault.advising(MEND_CLUSTER),
+        _ => fault,
+    }
 }
 
 /// The code and the text of an error. An EXEC that is refused by itself says so only in the text of EXECABORT.
@@ -58,5 +69,10 @@ pub fn from_transport(error: &RedisError) -> Fault {
         None => FaultKind::Disconnected,
     };
     let is_closed = kind == FaultKind::Disconnected && error.is_connection_dropped();
-    Fault::new(kind, if is_closed { CLOSED.to_owned() } else { error.to_string() })
+    let message = match kind {
+        FaultKind::Auth if error.code().is_none() => REFUSED.to_owned(),
+        _ if is_closed => CLOSED.to_owned(),
+        _ => error.to_string(),
+    };
+    Fault::new(kind, message)
 }

@@ -10,6 +10,7 @@ use crate::{
     config::HostPort,
     model::{
         fault::{Fault, FaultKind},
+        health::State,
         limits::Limit,
         name::Name,
         snapshot::{Group, Poll},
@@ -21,11 +22,13 @@ use crate::{
 pub struct Journal {
     redis: Arc<str>,
     /// `None` before the first poll.
-    state: Option<State>,
+    state: Option<Way>,
     /// Streams that cannot be read, with the kind of the fault.
     failing: BTreeMap<Name, FaultKind>,
     /// Groups whose lag Redis reports wrongly, by stream.
     disagreeing: BTreeSet<(Name, Name)>,
+    /// Groups that somebody should look at, by database and stream.
+    ailing: BTreeMap<(u32, Name, Name), State>,
     /// Whether no Sentinel can be asked.
     is_unguided: bool,
     /// Which limits leave something out, in the order of [`Limit::ALL`].
@@ -34,7 +37,7 @@ pub struct Journal {
 
 /// How a server was at a poll, with the reason.
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+enum Way {
     Up,
     Searching,
     Partial(String),
@@ -45,8 +48,8 @@ impl Journal {
     /// Nothing logged yet.
     #[must_use]
     pub fn new(redis: Arc<str>) -> Self {
-        let (failing, disagreeing, limited) = Default::default();
-        Journal { redis, state: None, failing, disagreeing, limited, is_unguided: false }
+        let (failing, disagreeing, ailing, limited) = Default::default();
+        Journal { redis, state: None, failing, disagreeing, ailing, limited, is_unguided: false }
     }
 
     /// How the latest poll ended.
@@ -55,22 +58,24 @@ impl Journal {
         let mut incomplete = poll.iter().flat_map(|poll| &poll.incomplete).map(|part| &part.fault);
         let failed = incomplete.clone().find(|fault| fault.kind.is_failure());
         let now = match (latest, failed) {
-            (Err(fault), _) => State::Down(fault.message.clone()),
-            (Ok(()), Some(fault)) => State::Partial(fault.message.clone()),
-            (Ok(()), None) if incomplete.any(|fault| fault.kind == FaultKind::Unfinished) => State::Searching,
-            (Ok(()), None) => State::Up,
+            (Err(fault), _) => Way::Down(fault.message.clone()),
+            (Ok(()), Some(fault)) => Way::Partial(fault.message.clone()),
+            (Ok(()), None) if incomplete.any(|fault| fault.kind == FaultKind::Unfinished) => Way::Searching,
+            (Ok(()), None) => Way::Up,
         };
         if self.state.as_ref() != Some(&now) {
-            let (version, streams) = poll.map(|poll| (&*poll.version, poll.streams.len())).unzip();
+            let readable = |poll: &Poll| poll.streams.iter().filter(|entry| entry.state.is_ok()).count();
+            let (version, streams) = poll.map(|poll| (&*poll.version, readable(poll))).unzip();
+            let unreadable = poll.zip(streams).map(|(poll, readable)| poll.streams.len() - readable);
             match &now {
-                State::Up => tracing::info!(redis, version, streams, "redis is up"),
-                State::Searching => {
+                Way::Up => tracing::info!(redis, version, streams, "redis is up"),
+                Way::Searching => {
                     tracing::info!(redis, version, streams, "redis is up; its keys are still being searched");
                 }
-                State::Partial(reason) => {
-                    tracing::warn!(redis, streams, reason, "redis can be polled in part only");
+                Way::Partial(reason) => {
+                    tracing::warn!(redis, streams, unreadable, reason, "redis can be polled in part only");
                 }
-                State::Down(reason) => tracing::warn!(redis, reason, "redis cannot be polled"),
+                Way::Down(reason) => tracing::warn!(redis, reason, "redis cannot be polled"),
             }
         }
         self.state = Some(now);
@@ -121,6 +126,7 @@ impl Journal {
     pub fn measured(&mut self, poll: &Poll) -> u64 {
         self.faults(poll);
         self.limits(poll);
+        self.states(poll);
         self.disagreements(poll)
     }
 
@@ -163,6 +169,29 @@ impl Journal {
             tracing::info!(redis, %stream, "stream can be read again, or is gone");
         }
         self.failing = failing;
+    }
+
+    /// One line when a group gets into a bad state, or from one into another, and one when it is out of it.
+    fn states(&mut self, poll: &Poll) {
+        let redis = &*self.redis;
+        let mut ailing = BTreeMap::new();
+        for entry in &poll.streams {
+            for group in entry.groups() {
+                let key = (entry.db, entry.name.clone(), group.name.clone());
+                let (state, before) = (group.health.state, self.ailing.remove(&key));
+                let (db, stream, name) = (entry.db, &entry.name, &group.name);
+                let (label, reason) = (state.label(), &*group.health.reason);
+                if state.is_bad() && before != Some(state) {
+                    tracing::warn!(redis, db, %stream, group = %name, state = label, reason, "group needs attention");
+                } else if before.is_some() && !state.is_bad() {
+                    tracing::info!(redis, db, %stream, group = %name, state = label, reason, "group is better");
+                }
+                if state.is_bad() {
+                    ailing.insert(key, state);
+                }
+            }
+        }
+        self.ailing = ailing;
     }
 
     /// A group is named once, for as long as it exists: a number that is wrong now and then would fill the log.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     cluster::Redirect,
@@ -45,6 +46,8 @@ pub struct Keyspace {
     nodes: Vec<Node>,
     /// How the cluster was found; `None` where there is none.
     survey: Option<Survey>,
+    /// When nodes of a cluster must have answered, if ever.
+    until: Option<Instant>,
 }
 
 /// Streams to ask for, by node and by how they are asked for.
@@ -83,6 +86,7 @@ impl Keyspace {
             search: Search::new(server, search_time),
             nodes: Vec::new(),
             survey: None,
+            until: None,
         }
     }
 
@@ -114,7 +118,9 @@ impl Keyspace {
     }
 
     /// Polls all nodes once.
-    pub async fn poll(&mut self, server: &RedisServer, journal: &Journal) -> Gathered {
+    pub async fn poll(&mut self, server: &RedisServer, journal: &Journal, timeout: Duration) -> Gathered {
+        // One node of several that takes too long is not to cost the others their numbers, as the end of the poll would.
+        self.until = Instant::now().checked_add(timeout / 10 * 9);
         let mut gathered = Gathered { database: self.database, ..Gathered::default() };
         join_all(self.nodes.iter_mut().map(|node| node.begin(server, journal))).await;
         match self.look_round(server, &mut gathered).await {
@@ -226,11 +232,19 @@ impl Keyspace {
         server: &RedisServer,
         errands: &Errands<'_>,
     ) -> Vec<((usize, Visit), Result<Answer, Fault>)> {
+        let until = self.until.filter(|_| self.survey.is_some());
         let of_nodes = self.nodes.iter_mut().enumerate().map(async |(place, node)| {
             let mut answers = Vec::new();
             for visit in Visit::ALL {
                 if let Some(names) = errands.get(&(place, visit)) {
-                    answers.push(((place, visit), node.measure(server, names, visit).await));
+                    let measured = node.measure(server, names, visit);
+                    let answer = match until {
+                        Some(until) => {
+                            timeout_at(until, measured).await.unwrap_or_else(|_| Err(took_too_long()))
+                        }
+                        None => measured.await,
+                    };
+                    answers.push(((place, visit), answer));
                 }
             }
             answers
@@ -296,6 +310,7 @@ impl Keyspace {
     /// A stream that is gone is forgotten, or shown as missing where it is configured. A key of another type was no
     /// stream that was found.
     fn resolve(&mut self, server: &RedisServer, gathered: &mut Gathered) {
+        let mut refused: Option<Fault> = None;
         gathered.streams.retain_mut(|stream| {
             let kind = stream.state.as_ref().err().map(|fault| fault.kind);
             let is_configured = self.search.known.is_configured(&stream.name);
@@ -310,15 +325,22 @@ impl Keyspace {
                 Some(FaultKind::Redirected) if self.survey.is_none() => {
                     stream.state = stream.state.clone().map_err(|fault| fault.advising(A_NODE));
                 }
-                // It is told once, not for each stream.
                 Some(FaultKind::ClusterDown) => {
-                    let fault = stream.state.as_ref().err().cloned();
-                    gathered.incomplete = gathered.incomplete.take().or(fault);
+                    refused = refused.take().or(stream.state.as_ref().err().cloned())
                 }
                 _ => {}
             }
             true
         });
+        // It is told once, not for each stream, and beside what it may come from: a dead node.
+        gathered.incomplete = match (gathered.incomplete.take(), refused) {
+            (Some(first), Some(refused)) if first.kind != FaultKind::ClusterDown => {
+                let (reason, advice) = refused.parts();
+                let both = Fault::new(first.kind, format!("{}; {reason}", first.message));
+                Some(advice.into_iter().fold(both, Fault::advising))
+            }
+            (first, refused) => first.or(refused),
+        };
     }
 }
 
@@ -328,6 +350,10 @@ impl Gathered {
         self.vanished += answer.vanished;
         self.entries_read += answer.entries_read;
     }
+}
+
+fn took_too_long() -> Fault {
+    Fault::new(FaultKind::Timeout, "the node took longer than nine tenths of poll.timeout")
 }
 
 /// What to do about a node of a cluster that is taken for a server of its own.

@@ -11,13 +11,14 @@ use super::{
     connect::{Link, Peer},
     decode::GroupInfo,
     lags::{Lags, Measured},
-    trust::Identity,
+    trust::{Identity, ServerInfo},
 };
 use crate::{
     config::{Address, RedisServer},
     model::{
         fault::{Fault, FaultKind},
-        lag::Lag,
+        health::Health,
+        lag::{Lag, tracker::CounterTrust},
         limits::{Cut, Limit, keep},
         name::Name,
         snapshot::{Consumer, Group, Stream, StreamEntry},
@@ -66,7 +67,7 @@ pub async fn measure(
     let states = names
         .iter()
         .zip(measured)
-        .map(|(name, measured)| Ok(Some(stream(name, measured?, redis_time, server))));
+        .map(|(name, measured)| Ok(Some(stream(name, measured?, redis_time, &info, server))));
     let entries = names.iter().zip(states).map(|(name, state)| entry(name, state, peer.database, server));
     let mut streams = entries.collect::<Vec<_>>();
     let vanished = ask_groups(link, &mut streams, server, peer.read_only).await?;
@@ -94,7 +95,13 @@ fn redirect(replies: &[Value], asked: &Address) -> Option<Redirect> {
     }
 }
 
-fn stream(name: &Name, measured: Measured, redis_time: UnixMicros, server: &RedisServer) -> Stream {
+fn stream(
+    name: &Name,
+    measured: Measured,
+    redis_time: UnixMicros,
+    process: &ServerInfo,
+    server: &RedisServer,
+) -> Stream {
     let info = measured.answer.stream;
     let is_expected = |group: &Name| expected(name, server).any(|expected| expected == group);
     let mut included: Vec<_> = measured.answer.groups.into_iter().zip(measured.lags).collect();
@@ -119,6 +126,7 @@ fn stream(name: &Name, measured: Measured, redis_time: UnixMicros, server: &Redi
         last_generated_id: info.last_generated_id,
         max_deleted_entry_id: info.max_deleted_entry_id,
         entries_added: info.entries_added,
+        has_own_counters: process.trust.counter != CounterTrust::Never,
         group_count: info.groups,
         ends: info.ends,
         counting: measured.counting,
@@ -139,6 +147,7 @@ fn group(info: GroupInfo, lag: Lag, server: &RedisServer) -> Group {
         oldest_pending: Ok(None),
         consumers: server.consumers.then(|| Ok(Vec::new())),
         cut: None,
+        health: Health::default(),
     }
 }
 

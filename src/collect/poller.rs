@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     assignment::{Assignment, has_same_streams, is_reached_alike},
     backoff::Backoff,
+    chronicle::Chronicle,
     journal::Journal,
     keyspace::{Gathered, Keyspace},
     locate::Locator,
@@ -53,6 +54,7 @@ pub struct Poller {
     /// The server as last published.
     server: Server,
     journal: Journal,
+    chronicle: Chronicle,
 }
 
 impl Poller {
@@ -78,6 +80,7 @@ impl Poller {
             keyspaces: of.databases.iter().map(keyspace).collect(),
             server,
             journal: Journal::new(of.name.clone()),
+            chronicle: Chronicle::new(assignment.rules),
             config: of.clone(),
         }
     }
@@ -145,6 +148,7 @@ impl Poller {
         }
         self.config = newer.server.clone();
         (self.policy, self.interval, self.timeout) = (newer.policy, newer.interval, newer.timeout);
+        self.chronicle.judge_by(newer.rules);
         self.backoff = Backoff::new(newer.interval, newer.max_backoff);
         self.server.stale_after = newer.stale_after;
     }
@@ -209,7 +213,8 @@ impl Poller {
         let started = Instant::now();
         let gathered = self.gather().await;
         self.server.counters.commands += self.locator.take_commands();
-        let poll = merged(gathered?, started, self.policy, &mut self.server.counters);
+        let mut poll = merged(gathered?, started, self.policy, &mut self.server.counters);
+        self.chronicle.judge(&mut poll);
         for cut in poll.cuts() {
             self.server.counters.left_out[cut.limit as usize] += cut.left_out;
         }
@@ -227,10 +232,10 @@ impl Poller {
             "the processes change their roles faster than they can be polled",
         );
         for _ in 0..MOST_PLACES {
-            let journal = &self.journal;
+            let (journal, timeout) = (&self.journal, self.timeout);
             let gathered = self.keyspaces.iter_mut().map(|keyspace| {
                 keyspace.settle(&located);
-                keyspace.poll(config, journal)
+                keyspace.poll(config, journal, timeout)
             });
             let gathered = join_all(gathered).await;
             self.server.counters.commands += gathered.iter().map(|gathered| gathered.commands).sum::<u64>();

@@ -5,9 +5,15 @@
 //! cut off or restarted may not have heard of a failover yet. What they say is held against what the process itself says
 //! (`Role`), and where the process is not what it should be, they are asked again within the same poll.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use futures_util::{
+    future::join_all,
+    stream::{FuturesUnordered, StreamExt as _},
+};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::service::Answer;
@@ -56,6 +62,22 @@ impl Sentinels {
             self.ask_all(service, journal).await?;
         }
         self.process(service, journal)
+    }
+
+    /// Asks every Sentinel that is configured or heard of, for a look at once; `None` from one that does not watch the
+    /// service.
+    pub async fn each(service: Service<'_>) -> BTreeMap<HostPort, Result<Option<Answer>, Fault>> {
+        let mut said = BTreeMap::new();
+        let mut open: BTreeSet<_> = service.sentinel.seeds.iter().cloned().collect();
+        while !open.is_empty() {
+            let asked = open.into_iter().map(async |place| (service.open(&place).await, place));
+            let answers = join_all(asked).await;
+            said.extend(answers.into_iter().map(|(said, place)| (place, said.map(|(_, answer)| answer))));
+            let known = said.values().filter_map(|said| said.as_ref().ok()?.as_ref());
+            let heard = known.flat_map(|answer| answer.sentinels.iter().map(|other| other.place.clone()));
+            open = heard.filter(|place| !said.contains_key(place)).collect();
+        }
+        said
     }
 
     /// The process to poll in place of one that was just polled, with this fault or with none; `None` if it was the right

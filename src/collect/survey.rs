@@ -4,9 +4,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     cluster::{self, View},
@@ -35,6 +37,12 @@ pub struct Survey {
     ids: BTreeSet<String>,
 }
 
+/// Time that other seeds have after the first one has answered, to tell of another cluster.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// What to mend where nodes of different clusters are named.
+const MEND_SEEDS: &str = "name nodes of one cluster in the URL, and give each cluster a server of its own";
+
 /// What each node said that was asked.
 type Heard = BTreeMap<HostPort, Result<View, Fault>>;
 
@@ -58,7 +66,9 @@ impl Survey {
         loop {
             hear(&asked, nodes, server, budget, ids.as_ref(), &mut heard).await;
             if !heard.values().any(Result::is_ok) {
-                let (seed, view) = first_of(seeds, server, commands).await?;
+                // Where those that are known have become strangers, the cluster was made anew.
+                let known = ids.as_ref().filter(|_| !heard.values().any(is_stranger));
+                let (seed, view) = first_of(seeds, server, known, commands).await?;
                 ids = Some(view.ids.clone());
                 heard.insert(seed, Ok(view));
             }
@@ -68,12 +78,36 @@ impl Survey {
             let readers: Vec<_> =
                 route.shards().iter().map(|shard| reader(shard, nodes, server, &heard)).collect();
             let is_new = |peer: &&Peer| place_of(peer).is_some_and(|place| !heard.contains_key(place));
-            asked = readers.iter().flatten().filter(is_new).cloned().collect();
+            let next = readers.iter().zip(route.shards()).filter_map(|(reader, shard)| {
+                let chosen = reader.as_ref().ok().filter(is_new)?;
+                // Where one has failed, the others are asked side by side: each may hang.
+                let all = candidates(shard, server);
+                let has_failed =
+                    all.iter().any(|peer| place_of(peer).is_some_and(|place| heard.contains_key(place)));
+                let asked = if has_failed { all } else { vec![chosen.clone()] };
+                Some(asked.into_iter().filter(|peer| is_new(&peer)))
+            });
+            asked = next.flatten().collect();
             rounds += 1;
             if asked.is_empty() || rounds == ROUNDS {
                 return Ok(Survey { route, readers, ids: known });
             }
         }
+    }
+
+    /// What is wrong with the seeds, each of which should lead to this cluster.
+    pub async fn bad_seeds(&self, seeds: &[HostPort], server: &RedisServer) -> Vec<Fault> {
+        let count = AtomicU64::new(0);
+        let asked = seeds.iter().map(async |seed| (seed, ask_seed(seed, server, &count).await));
+        let bad = join_all(asked).await.into_iter().filter_map(|(seed, view)| match view {
+            Ok(view) if self.ids.is_disjoint(&view.ids) => {
+                let message = format!("{seed} belongs to another cluster");
+                Some(Fault::new(FaultKind::Redirected, message).advising(MEND_SEEDS))
+            }
+            Ok(_) => None,
+            Err(fault) => Some(fault),
+        });
+        bad.collect()
     }
 
     /// Those to ask for keys.
@@ -135,59 +169,91 @@ async fn hear(
     for (peer, view) in join_all(views).await {
         let Some(place) = place_of(&peer) else { continue };
         let view = view.map_err(|fault| of(fault, place)).and_then(|view| match ids {
-            Some(ids) if ids.is_disjoint(&view.ids) => {
-                let message = format!("{place} belongs to another cluster now");
-                Err(Fault::new(FaultKind::Connect, message))
-            }
+            Some(ids) if ids.is_disjoint(&view.ids) => Err(stranger(place)),
             _ => Ok(view),
         });
         heard.insert(place.clone(), view);
     }
 }
 
-/// Asks all seeds side by side, each over a connection for that purpose; the first one that knows the cluster will do.
+fn stranger(place: &HostPort) -> Fault {
+    Fault::new(FaultKind::Redirected, format!("{place} belongs to another cluster now"))
+}
+
+/// Whether a node that was known answers for another cluster.
+fn is_stranger(view: &Result<View, Fault>) -> bool {
+    view.as_ref().is_err_and(|fault| fault.kind == FaultKind::Redirected)
+}
+
+/// Asks a seed, over a connection for that purpose.
+async fn ask_seed(seed: &HostPort, server: &RedisServer, count: &AtomicU64) -> Result<View, Fault> {
+    let peer = Peer { address: Address::Tcp(seed.clone()), database: 0, read_only: false, role: None };
+    let credentials = Credentials::read(server).map_err(|fault| of(fault, seed))?;
+    let mut link = Link::open(server, &peer, credentials).await?;
+    let view = View::ask(&mut link, seed).await.map_err(|fault| of(fault, seed));
+    count.fetch_add(link.sent.take(), Ordering::Relaxed);
+    view
+}
+
+/// Asks all seeds side by side; the first one that knows the cluster will do. `known` are IDs of the cluster that was
+/// measured before: another one is not to take its place while it is silent.
 async fn first_of(
     seeds: &[HostPort],
     server: &RedisServer,
+    known: Option<&BTreeSet<String>>,
     commands: &mut u64,
 ) -> Result<(HostPort, View), Fault> {
     let count = AtomicU64::new(0);
-    let ask = async |place: usize, seed: &HostPort| {
-        let peer = Peer { address: Address::Tcp(seed.clone()), database: 0, read_only: false, role: None };
-        let view = async {
-            let credentials = Credentials::read(server).map_err(|fault| of(fault, seed))?;
-            let mut link = Link::open(server, &peer, credentials).await?;
-            let view = View::ask(&mut link, seed).await.map_err(|fault| of(fault, seed));
-            count.fetch_add(link.sent.take(), Ordering::Relaxed);
-            view
+    let asked = seeds
+        .iter()
+        .enumerate()
+        .map(async |(place, seed)| (place, seed, ask_seed(seed, server, &count).await));
+    let mut answers: FuturesUnordered<_> = asked.collect();
+    let (mut faults, mut found) = (Vec::new(), None::<(HostPort, View)>);
+    let mut until = None;
+    loop {
+        let next = match until {
+            None => answers.next().await,
+            Some(until) => timeout_at(until, answers.next()).await.unwrap_or(None),
         };
-        view.await.map(|view| (seed.clone(), view)).map_err(|fault| (place, fault))
-    };
-    let mut answers: FuturesUnordered<_> =
-        seeds.iter().enumerate().map(|(place, seed)| ask(place, seed)).collect();
-    let (mut faults, mut found) = (Vec::new(), None);
-    while let Some(answer) = answers.next().await {
-        match answer {
-            Ok(view) => {
-                found = Some(view);
-                break;
+        let Some((place, seed, view)) = next else { break };
+        match (view, &found) {
+            (Ok(view), _) if known.is_some_and(|known| known.is_disjoint(&view.ids)) => {
+                let message = format!(
+                    "{seed} belongs to another cluster than the one that was measured, which is silent"
+                );
+                let mend = "take it out of the URL; if the cluster was made anew, restart streamgauge";
+                faults.push((place, Fault::new(FaultKind::Redirected, message).advising(mend)));
             }
-            Err(fault) => faults.push(fault),
+            (Ok(view), None) => {
+                found = Some((seed.clone(), view));
+                // One that was measured before is sure.
+                until = Some(Instant::now() + if known.is_some() { Duration::ZERO } else { GRACE });
+            }
+            (Ok(view), Some((other, first))) if first.ids.is_disjoint(&view.ids) => {
+                // In the same words each time, for the log.
+                let (one, another) = if other < seed { (other, seed) } else { (seed, other) };
+                let message = format!("{one} and {another} belong to different clusters");
+                return Err(Fault::new(FaultKind::Connect, message).advising(MEND_SEEDS));
+            }
+            (Ok(_), Some(_)) => {}
+            (Err(fault), _) => faults.push((place, fault)),
         }
     }
+    drop(answers);
     *commands += count.load(Ordering::Relaxed);
     if let Some(found) = found {
         return Ok(found);
     }
-    // The same one each time, for the log.
-    let first = faults.into_iter().min_by_key(|(place, _)| *place);
+    // The same one each time, for the log: one that can be mended here before what may pass.
+    let first = faults.into_iter().min_by_key(|(place, fault)| (fault.kind != FaultKind::Redirected, *place));
     let (_, fault) =
         first.unwrap_or_else(|| (0, Fault::new(FaultKind::Connect, "the configuration has no node")));
     Err(fault)
 }
 
-/// Whom to ask for the keys of a shard: the one that was asked before, if it can still be.
-fn reader(shard: &Shard, nodes: &[Node], server: &RedisServer, heard: &Heard) -> Result<Peer, Fault> {
+/// All who can be asked for the keys of a shard.
+fn candidates(shard: &Shard, server: &RedisServer) -> Vec<Peer> {
     // Nobody names the replicas of one that has no slots.
     let is_idle = shard.is_idle && !shard.has_slots;
     let peer = |place: &HostPort, read_only| Peer {
@@ -196,11 +262,16 @@ fn reader(shard: &Shard, nodes: &[Node], server: &RedisServer, heard: &Heard) ->
         read_only,
         role: None,
     };
-    let mut candidates: Vec<_> = if server.read_from == ReadFrom::Replica && !is_idle {
+    if server.read_from == ReadFrom::Replica && !is_idle {
         shard.replicas.iter().map(|replica| peer(replica, true)).collect()
     } else {
         vec![peer(&shard.primary, false)]
-    };
+    }
+}
+
+/// Whom to ask for the keys of a shard: the one that was asked before, if it can still be.
+fn reader(shard: &Shard, nodes: &[Node], server: &RedisServer, heard: &Heard) -> Result<Peer, Fault> {
+    let mut candidates = candidates(shard, server);
     candidates.sort_by_key(|peer| !nodes.iter().any(|node| node.peer == *peer));
     let mut fault = None;
     for peer in candidates {

@@ -7,10 +7,13 @@ use std::fmt;
 use redis::Value;
 
 use super::decode;
-use crate::model::{
-    fault::{Fault, FaultKind},
-    lag::tracker::{CounterTrust, Trust},
-    name::Name,
+use crate::{
+    config::HostPort,
+    model::{
+        fault::{Fault, FaultKind},
+        lag::tracker::{CounterTrust, Trust},
+        name::Name,
+    },
 };
 
 /// Longest silence of a primary, in seconds: it pings its replicas every ten. Redis itself calls the link down after sixty.
@@ -55,6 +58,8 @@ pub struct ServerInfo {
     pub mode: Option<String>,
     /// Where a replica's primary is.
     pub primary: Option<String>,
+    /// Where a primary's replicas are.
+    pub replicas: Vec<HostPort>,
     /// How far to trust its counters.
     pub trust: Trust,
     /// What it says it is; `None` where the user may not ask.
@@ -134,6 +139,13 @@ pub fn server_info(server: &Value, replication: &Value) -> ServerInfo {
             let host = if host.contains(':') { format!("[{host}]") } else { host };
             Name::from(format!("{host}:{port}").as_str()).to_string()
         }),
+        replicas: (0..)
+            .map_while(|number| decode::info_field(replication, &format!("slave{number}")))
+            .filter_map(|replica| {
+                let field = |name| replica.split(',').find_map(|field| field.strip_prefix(name));
+                Some(HostPort { host: field("ip=")?.to_owned(), port: field("port=")?.parse().ok()? })
+            })
+            .collect(),
         is_stale_replica: is_replica && (link_is_down || is_silent),
         identity,
         version: version.unwrap_or_else(|| "unknown".to_owned()),

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, fs, path::Path, path::PathBuf, time::Duration};
 
-use crate::model::lag::Policy;
+use crate::model::{health::Rules, lag::Policy};
 
 mod address;
 mod kubernetes;
@@ -43,6 +43,8 @@ pub struct Config {
     pub budget: Budget,
     /// What is published where a lag is not one proved number.
     pub policy: Policy,
+    /// By what groups are judged.
+    pub rules: Rules,
     /// Where to serve.
     pub listen: Vec<ListenAddress>,
     /// Path of the metrics.

@@ -13,6 +13,7 @@ use super::{
     tree::Place,
 };
 use crate::model::{
+    health::Rules,
     lag::{BoundedPolicy, MissingGroupPolicy, Policy},
     pattern::Pattern,
 };
@@ -45,6 +46,12 @@ pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config
             bytes_per_poll: globals.size("lag.bytes_per_poll"),
         },
         policy: policy(globals, "lag.bounded", "lag.missing_group", Policy::default()),
+        rules: Rules {
+            window: globals.duration("health.window"),
+            claim_time: globals.duration("health.claim_time"),
+            ghost_after: globals.duration("health.ghost_after"),
+            floor: globals.size("health.floor"),
+        },
         listen: globals.list("web.listen_address", problems, listen_address),
         telemetry_path,
         enable_lifecycle: is_true(globals, "web.enable_lifecycle"),

@@ -109,6 +109,14 @@ impl Fault {
         self
     }
 
+    /// The same fault without how to mend it, where somebody knows better.
+    #[must_use]
+    pub fn without_advice(mut self) -> Self {
+        self.message = self.parts().0.to_owned();
+        self.advice = None;
+        self
+    }
+
     /// What happened, and how to mend it, apart.
     #[must_use]
     pub fn parts(&self) -> (&str, Option<&str>) {

@@ -3,8 +3,12 @@
 //! Nothing in here does I/O, reads a clock, or knows Redis's wire format or HTTP. Time is an argument.
 //! `collect` builds these values, `catalogue` reads them, `serve` shows them.
 
+pub mod activity;
 pub mod fault;
 pub mod finding;
+pub mod flow;
+pub mod health;
+pub mod history;
 pub mod lag;
 pub mod limits;
 pub mod name;

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     fault::{Fault, FaultKind},
+    health::Health,
     lag::{Lag, Policy},
     limits::{Cut, Limit},
     name::Name,
@@ -256,6 +257,8 @@ pub struct Stream {
     pub max_deleted_entry_id: Option<StreamId>,
     /// Entries ever added; `None` before Redis 7.0.
     pub entries_added: Option<u64>,
+    /// Whether the groups' counters of entries read are their own: a replica may have lost them.
+    pub has_own_counters: bool,
     /// Groups of the stream, whether shown, filtered out or left out by a limit.
     pub group_count: u64,
     /// First and last existing entry; `None` in an empty stream.
@@ -292,6 +295,8 @@ pub struct Group {
     pub consumers: Option<Result<Vec<Consumer>, Fault>>,
     /// What a limit leaves out of them. Those that are there are then all who own pending entries (`XPENDING`).
     pub cut: Option<Cut>,
+    /// What follows from this poll and those before.
+    pub health: Health,
 }
 
 impl Group {
@@ -309,6 +314,7 @@ impl Group {
             oldest_pending: Ok(None),
             consumers: None,
             cut: None,
+            health: Health::of_missing(lag),
         }
     }
 

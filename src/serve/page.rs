@@ -19,7 +19,8 @@ h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; white-space: nowrap; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.state { min-width: 12rem; }
 td.name { overflow-wrap: anywhere; min-width: 6rem; white-space: pre-wrap; }
 .faint { color: var(--faint); }
 .bad { color: var(--bad); }
@@ -51,9 +52,11 @@ pub fn page(snapshot: &Snapshot, now: Instant, telemetry_path: &str) -> Markup {
                 }
                 h2 { "Servers" }
                 (servers(&report))
+                (streams(&report, Listed::Unreadable))
+                (streams(&report, Listed::InPart))
                 h2 { "Groups" }
                 (groups(&report))
-                (streams_without_groups(&report))
+                (streams(&report, Listed::WithoutGroups))
             }
         }
     }
@@ -62,7 +65,11 @@ pub fn page(snapshot: &Snapshot, now: Instant, telemetry_path: &str) -> Markup {
 fn servers(report: &Report<'_>) -> Markup {
     html! {
         div.wide { table {
-            tr { th { "Redis" } th { "State" } th { "Version" } th.n { "Streams" } th.n { "Poll" } }
+            tr {
+                th { "Redis" } th { "State" } th { "Version" } th.n { "Streams" }
+                th.n title="Time since the latest poll that succeeded began" { "Polled" }
+                th.n title="How long that poll took" { "Poll took" }
+            }
             @for server in &report.servers {
                 tr {
                     td.name { (server.redis) }
@@ -74,7 +81,8 @@ fn servers(report: &Report<'_>) -> Markup {
                         }
                     }
                     td { (server.version.unwrap_or("-")) }
-                    td.n { (server.streams.len()) }
+                    td.n { @if server.polled_at.is_some() { (server.streams.len()) } @else { "-" } }
+                    td.n { (ago(server.poll_age_seconds)) }
                     td.n { @if let Some(seconds) = server.poll_duration_seconds { (format!("{:.1} ms", seconds * 1e3)) } @else { "-" } }
                 }
             }
@@ -96,29 +104,34 @@ fn groups(report: &Report<'_>) -> Markup {
         @else {
             div.wide { table {
                 tr {
-                    th { "Redis" } th { "Stream" } th { "Group" } th.n { "Backlog" } th.n { "Lag" } th { "Lag is" }
-                    th.n { "Pending" } th.n { "Idle" } th.n { "Consumers" } th.n { "Length" }
+                    th { "Redis" } th { "Stream" } th { "Group" } th { "State" } th.n { "Backlog" } th.n { "Lag" } th { "Lag is" }
+                    th.n { "Pending" }
+                    th.n title="Time since the oldest pending entry was last delivered" { "Oldest idle" }
+                    th.n { "Consumers" } th.n { "Length" }
                 }
                 @for (redis, stream, group) in rows.iter().take(MOST_ROWS) {
                     tr {
                         td.name { (redis) @if stream.db > 0 { " db" (stream.db) } }
                         td.name { (stream.stream) }
                         td.name { (group.group) @if let Some(error) = group.error { br; span.bad { (error) } } }
-                        td.n { (number(group.backlog)) }
+                        td.state { (state(group)) }
                         @if let Some((lower, upper)) = group.uncertain() {
-                            td.n { "≈ " (number(group.lag)) }
+                            td.n { (about(group.backlog)) }
+                            td.n { (about(group.lag)) }
                             td { (lower) " to " (upper) }
                         } @else {
+                            td.n { (number(group.backlog)) }
                             td.n { (number(group.lag)) }
                             td { (certainty(group.lag_source)) }
                         }
                         td.n { (group.pending) }
-                        td.n title="Time since the oldest pending entry was last delivered" { (seconds(group.oldest_pending_idle_seconds)) }
+                        td.n { (seconds(group.oldest_pending_idle_seconds)) }
                         td.n { (group.consumers) }
                         td.n { (number(stream.length)) }
                     }
                 }
             } }
+            p.faint { "Backlog is lag plus pending. Oldest idle is the time since the oldest pending entry was last delivered." }
             @if rows.len() > MOST_ROWS {
                 p.faint { "The " (MOST_ROWS) " groups with the largest backlog, of " (rows.len()) ". All are in the " a href="/api/v1/groups" { "JSON" } "." }
             }
@@ -126,15 +139,53 @@ fn groups(report: &Report<'_>) -> Markup {
     }
 }
 
-fn streams_without_groups(report: &Report<'_>) -> Markup {
+/// A stream that has a table besides that of the groups.
+#[derive(Clone, Copy, PartialEq)]
+enum Listed {
+    Unreadable,
+    /// Numbers are missing, and no group says which.
+    InPart,
+    WithoutGroups,
+}
+
+impl Listed {
+    fn of(stream: &StreamReport<'_>) -> Option<Listed> {
+        let is_told = || stream.groups.iter().any(|group| group.error == stream.error);
+        match stream.error {
+            Some(_) if stream.exists.is_none() => Some(Listed::Unreadable),
+            Some(_) if !is_told() => Some(Listed::InPart),
+            _ => stream.groups.is_empty().then_some(Listed::WithoutGroups),
+        }
+    }
+
+    fn heading(self) -> &'static str {
+        match self {
+            Listed::Unreadable => "Streams that cannot be read",
+            Listed::InPart => "Streams that are not read as a whole",
+            Listed::WithoutGroups => "Streams without groups",
+        }
+    }
+}
+
+/// The word, and the reason where somebody should look or nobody can tell.
+fn state(group: &GroupReport<'_>) -> Markup {
+    let word = group.state.replace('_', " ");
+    html! {
+        @if group.is_bad { span.bad { (word) } br; (group.state_reason) }
+        @else if group.state == "unknown" { span.faint { (word) } br; (group.state_reason) }
+        @else { span.good title=(group.state_reason) { (word) } }
+    }
+}
+
+fn streams(report: &Report<'_>, listed: Listed) -> Markup {
     let streams = report
         .servers
         .iter()
         .flat_map(|server| server.streams.iter().map(move |stream| (server.redis, stream)));
-    let rows: Vec<_> = streams.filter(|(_, stream)| stream.groups.is_empty()).collect();
+    let rows: Vec<_> = streams.filter(|(_, stream)| Listed::of(stream) == Some(listed)).collect();
     html! {
         @if !rows.is_empty() {
-            h2 { "Streams without groups" }
+            h2 { (listed.heading()) }
             div.wide { table {
                 tr { th { "Redis" } th { "Stream" } th { "State" } th.n { "Length" } }
                 @for (redis, stream) in rows.iter().take(MOST_ROWS) {
@@ -167,6 +218,14 @@ fn certainty(source: &'static str) -> &'static str {
 
 fn number(value: Option<u64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+fn about(value: Option<u64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("≈ {value}"))
+}
+
+fn ago(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{} ago", seconds(Some(value))))
 }
 
 fn seconds(value: Option<f64>) -> String {

@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::{
-    model::lag::Lag,
+    model::{
+        fault::{Fault, FaultKind},
+        lag::Lag,
+        snapshot::{Group, StreamEntry},
+    },
     serve::test_support::{assert_golden, everything, group_of, of_streams, stream_of},
 };
 
@@ -43,6 +47,36 @@ fn a_fault_stands_at_the_group_that_has_it() {
     let fault = "<br><span class=\"bad\">XPENDING: NOGROUP no such consumer group</span>";
     assert_eq!(html.matches(fault).count(), 1);
     assert!(html.contains(&format!("unreadable{fault}")));
+}
+
+#[test]
+fn what_is_missing_stands_above_the_groups_unless_a_group_tells_it() {
+    let now = Instant::now();
+    let fault = || Fault::new(FaultKind::NoPerm, "NOPERM");
+    let failed = StreamEntry { state: Err(fault()), ..stream_of("failed", vec![]) };
+    let mut in_part = stream_of("in-part", vec![group_of("g", Lag::derived(1))]);
+    if let Ok(Some(stream)) = &mut in_part.state {
+        stream.counting = Err(fault());
+    }
+    let bad = Group { oldest_pending: Err(fault()), ..group_of("bad", Lag::derived(1)) };
+    let html = shown(&of_streams(now, vec![failed, in_part, stream_of("told", vec![bad])]), now);
+    let headings: Vec<_> =
+        html.split("<h2>").skip(1).map(|part| part.split("</h2>").next().unwrap_or_default()).collect();
+    assert_eq!(
+        headings,
+        ["Servers", "Streams that cannot be read", "Streams that are not read as a whole", "Groups"]
+    );
+    let rows = |name: &str| html.matches(&format!(">{name}<")).count();
+    assert_eq!(["failed", "in-part", "told"].map(rows), [1, 2, 1]);
+}
+
+#[test]
+fn a_backlog_is_as_uncertain_as_its_lag() {
+    let now = Instant::now();
+    let lag = Lag::Bounded { lower: 1, upper: 41, estimate: 20 };
+    let group = Group { pending: 5, ..group_of("g", lag) };
+    let html = shown(&of_streams(now, vec![stream_of("s", vec![group])]), now);
+    assert!(html.contains("≈ 25</td><td class=\"n\">≈ 20</td>"), "{html}");
 }
 
 #[test]

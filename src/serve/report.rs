@@ -1,6 +1,6 @@
 //! The groups as plain records: the JSON of `/api/v1/groups` and of `groups --output json`, and what page and table show.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use serde::Serialize;
 
@@ -32,6 +32,10 @@ pub struct ServerReport<'a> {
     pub polled_at: Option<f64>,
     /// How long that poll took, in seconds.
     pub poll_duration_seconds: Option<f64>,
+    /// Time since the latest poll that succeeded began, whether it is shown here or too old for that. Who reads the JSON
+    /// has the moment.
+    #[serde(skip)]
+    pub poll_age_seconds: Option<f64>,
     /// Its streams; none where there is no fresh poll.
     pub streams: Vec<StreamReport<'a>>,
 }
@@ -64,6 +68,13 @@ pub struct GroupReport<'a> {
     /// The same for a terminal.
     #[serde(skip)]
     pub name: &'a Name,
+    /// How it is.
+    pub state: &'static str,
+    /// Whether somebody should look.
+    #[serde(skip)]
+    pub is_bad: bool,
+    /// Why it is that, in words.
+    pub state_reason: &'a str,
     /// Entries above the last-delivered ID, as sure as the source says; null where it is not known.
     pub lag: Option<u64>,
     /// How the lag was found.
@@ -80,6 +91,20 @@ pub struct GroupReport<'a> {
     pub backlog: Option<u64>,
     /// Number of consumers.
     pub consumers: u64,
+    /// The same by activity; null where they were not read.
+    pub consumers_by_activity: Option<BTreeMap<&'static str, u64>>,
+    /// Pending entries of dead consumers.
+    pub messages_claimable: Option<u64>,
+    /// Entries added to the stream per second.
+    pub added_per_second: Option<f64>,
+    /// Entries delivered per second; null where that is not sure.
+    pub delivered_per_second: Option<f64>,
+    /// Entries acknowledged per second; null where that is not sure.
+    pub acknowledged_per_second: Option<f64>,
+    /// Time until the backlog is empty; null where it does not shrink.
+    pub drain_seconds: Option<f64>,
+    /// Entries that were removed before they were delivered, at least.
+    pub entries_lost: Option<u64>,
     /// Highest ID delivered; null for a group that is expected and does not exist.
     pub last_delivered_id: Option<String>,
     /// Time since the pending entry with the lowest ID was last delivered, in seconds.
@@ -101,7 +126,10 @@ impl Report<'_> {
     pub fn errors(&self) -> impl Iterator<Item = String> {
         self.servers.iter().flat_map(|server| {
             let redis = server.redis;
-            let own = server.error.iter().map(move |error| format!("{redis}: {error}"));
+            let own = server.error.iter().map(move |error| match names(error, redis) {
+                true => error.clone(),
+                false => format!("{redis}: {error}"),
+            });
             let streams = server.streams.iter();
             own.chain(
                 streams
@@ -109,6 +137,15 @@ impl Report<'_> {
             )
         })
     }
+}
+
+/// Whether a text names an address, as a server that was given no name has it for one. Another name may be any word.
+fn names(text: &str, address: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+    address.contains([':', '/'])
+        && text.match_indices(address).any(|(start, _)| {
+            !text[..start].ends_with(is_part) && !text[start + address.len()..].starts_with(is_part)
+        })
 }
 
 /// What the snapshot says at `now`, in its order.
@@ -126,6 +163,10 @@ fn server_report(server: &Server, now: Instant) -> ServerReport<'_> {
         version: poll.map(|poll| &*poll.version),
         polled_at: poll.map(|poll| poll.ended_at.seconds()),
         poll_duration_seconds: poll.map(|poll| poll.duration.as_secs_f64()),
+        poll_age_seconds: server
+            .poll
+            .as_ref()
+            .map(|poll| now.saturating_duration_since(poll.started).as_secs_f64()),
         streams: poll
             .map(|poll| poll.streams.iter().map(|entry| stream_report(entry, poll.policy)).collect())
             .unwrap_or_default(),
@@ -147,9 +188,13 @@ fn stream_report(entry: &StreamEntry, policy: Policy) -> StreamReport<'_> {
 
 fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
     let oldest_pending = group.oldest_pending.as_ref().ok().copied().flatten();
+    let health = &group.health;
     GroupReport {
         group: group.name.text(),
         name: &group.name,
+        state: health.state.label(),
+        is_bad: health.state.is_bad(),
+        state_reason: &health.reason,
         lag: group.lag.entries(policy),
         lag_source: group.lag.source(),
         lag_lower_bound: group.lag.bounds().map(|(lower, _)| lower),
@@ -158,8 +203,35 @@ fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
         pending: group.pending,
         backlog: group.backlog(policy),
         consumers: group.consumer_count,
+        consumers_by_activity: health.activity.map(|activity| activity.counts().into()),
+        messages_claimable: health.activity.map(|activity| activity.claimable),
+        added_per_second: health.flow.added,
+        delivered_per_second: health.flow.delivered,
+        acknowledged_per_second: health.flow.acknowledged,
+        drain_seconds: health.flow.drain.map(|drain| drain.as_secs_f64()),
+        entries_lost: health.lost,
         last_delivered_id: group.last_delivered_id.map(|id| id.to_string()),
         oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
         error: group.gaps().next().map(|fault| fault.message.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_as_a_whole_is_named() {
+        for (text, address, expected) in [
+            ("cannot connect to 10.0.0.1:7000: refused", "10.0.0.1:7000", true),
+            ("10.0.0.1:7000: this is a Sentinel", "10.0.0.1:7000", true),
+            ("cannot connect to 10.0.0.1:7000: refused", "0.0.0.1:7000", false),
+            ("cannot connect to 10.0.0.1:7000: refused", "10.0.0.1:700", false),
+            ("cannot connect to /run/redis.sock: refused", "/run/redis.sock", true),
+            ("the connection was closed", "10.0.0.1:7000", false),
+            ("cannot connect to main: refused", "main", false),
+        ] {
+            assert_eq!(names(text, address), expected, "{text:?} {address:?}");
+        }
     }
 }

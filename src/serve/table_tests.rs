@@ -1,13 +1,16 @@
 //! What `streamgauge groups` prints.
 
-use std::time::Instant;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::*;
 use crate::{
     model::{
         fault::{Fault, FaultKind},
         lag::Lag,
-        snapshot::{Snapshot, StreamEntry},
+        snapshot::{Group, Server, Snapshot, StreamEntry},
     },
     serve::{
         report::report,
@@ -33,6 +36,53 @@ fn without_streams_there_are_headings_only() {
     let table = render(&report(&Snapshot::default(), Instant::now()));
     assert_eq!(table.lines().count(), 1);
     assert!(table.starts_with("REDIS  DB  STREAM"));
+}
+
+/// A server that never answered, by its name.
+fn down(name: &str) -> Arc<Server> {
+    let fault = Fault::new(FaultKind::Connect, "cannot connect to 127.0.0.1:7000: refused");
+    Arc::new(Server { latest: Some(Err(fault)), ..Server::new(name.into(), Duration::from_secs(15)) })
+}
+
+#[test]
+fn headings_alone_are_not_printed_where_it_is_not_known_that_nothing_is_there() {
+    let snapshot = Snapshot { servers: vec![down("main")], ..Snapshot::default() };
+    assert_eq!(render(&report(&snapshot, Instant::now())), "");
+    let now = Instant::now();
+    let mut snapshot = of_streams(now, vec![stream_of("s", vec![])]);
+    snapshot.servers.push(down("other"));
+    assert_eq!(render(&report(&snapshot, now)).lines().count(), 2);
+}
+
+#[test]
+fn an_address_is_said_once() {
+    let said = |name| {
+        let snapshot = Snapshot { servers: vec![down(name)], ..Snapshot::default() };
+        report(&snapshot, Instant::now()).errors().collect::<Vec<_>>()
+    };
+    assert_eq!(said("127.0.0.1:7000"), ["cannot connect to 127.0.0.1:7000: refused"]);
+    assert_eq!(said("main"), ["main: cannot connect to 127.0.0.1:7000: refused"]);
+}
+
+#[test]
+fn an_error_stands_at_its_group_and_widens_no_column() {
+    let now = Instant::now();
+    let message = "XPENDING: NOPERM this user has no permissions to run the 'xpending' command";
+    let fault = || Fault::new(FaultKind::NoPerm, message);
+    let bad = Group { oldest_pending: Err(fault()), ..group_of("bad", Lag::derived(0)) };
+    let failed = StreamEntry { state: Err(fault()), ..stream_of("failed", vec![]) };
+    let stream = stream_of("s", vec![bad, group_of("good", Lag::derived(0))]);
+    let table = render(&report(&of_streams(now, vec![failed, stream]), now));
+    let lines: Vec<_> = table.lines().collect();
+    assert_eq!(
+        lines.iter().map(|line| line.ends_with(message)).collect::<Vec<_>>(),
+        [false, true, true, false]
+    );
+    assert!(lines[0].ends_with("LAST DELIVERED   ERROR"), "{table}");
+    let starts = [lines[1], lines[2]].map(|line| line.find(message));
+    assert_eq!(starts, [lines[0].find("ERROR"); 2], "{table}");
+    let sound = render(&report(&of_streams(now, vec![stream_of("s", vec![])]), now));
+    assert!(!sound.contains("ERROR"), "{sound}");
 }
 
 #[test]

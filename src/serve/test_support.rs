@@ -8,7 +8,10 @@ use std::{
 use crate::{
     catalogue::exporter::{AdapterRequests, AdapterStats, Distribution, Exporter, Loads, Process},
     model::{
+        activity::Activity,
         fault::{Fault, FaultKind},
+        flow::Flow,
+        health::{Health, State},
         lag::{Lag, Policy},
         name::Name,
         snapshot::{Consumer, Counters, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
@@ -86,6 +89,7 @@ pub fn stream_of(name: impl Into<Name>, groups: Vec<Group>) -> StreamEntry {
         last_generated_id: StreamId::new(NOW_MS - 500, 3),
         max_deleted_entry_id: Some(StreamId::new(NOW_MS - 50_000, 0)),
         entries_added: Some(100),
+        has_own_counters: true,
         group_count: groups.len() as u64,
         ends: Some((StreamId::new(NOW_MS - 60_000, 0), StreamId::new(NOW_MS - 1500, 2))),
         counting: Ok(()),
@@ -108,7 +112,13 @@ pub fn group_of(name: impl Into<Name>, lag: Lag) -> Group {
         oldest_pending: Ok(None),
         consumers: Some(Ok(vec![])),
         cut: None,
+        health: health(State::Ok, "nothing waits"),
     }
+}
+
+fn health(state: State, reason: &'static str) -> Health {
+    let activity = Some(Activity::default());
+    Health { state, reason: reason.into(), lost: Some(0), activity, ..Health::default() }
 }
 
 fn poll(started: Instant, streams: Vec<StreamEntry>) -> Poll {
@@ -186,6 +196,7 @@ fn empty() -> Stream {
         last_generated_id: StreamId::default(),
         max_deleted_entry_id: None,
         entries_added: None,
+        has_own_counters: true,
         group_count: 0,
         ends: None,
         counting: Ok(()),
@@ -216,6 +227,17 @@ fn shipping() -> Group {
             consumer("busy", 5, Some(Duration::from_millis(1500))),
             consumer("never-got-any", 0, None),
         ])),
+        health: Health {
+            flow: Flow {
+                added: Some(12.5),
+                delivered: Some(10.0),
+                acknowledged: Some(9.5),
+                drain: Some(Duration::from_millis(1500)),
+            },
+            lost: Some(3),
+            activity: Some(Activity { active: 1, dead: 1, claimable: 2, ..Activity::default() }),
+            ..health(State::CatchingUp, "12 entries wait, and the backlog shrinks")
+        },
         ..group_of("shipping", Lag::derived(7))
     }
 }
@@ -234,6 +256,10 @@ fn billing() -> Group {
             deliveries: 1,
         })),
         consumers: None,
+        health: Health {
+            activity: None,
+            ..health(State::NoConsumers, "21 entries wait, and the only consumer has been silent for 75 s")
+        },
         ..group_of("billing", lag)
     }
 }
@@ -245,6 +271,10 @@ fn unreadable() -> Group {
         pending: 9,
         oldest_pending: Err(vanished()),
         consumers: Some(Err(vanished())),
+        health: Health {
+            activity: None,
+            ..health(State::Unknown, "the oldest pending entry could not be read: it may be stuck")
+        },
         ..group_of("unreadable", Lag::derived(0))
     }
 }

@@ -9,6 +9,7 @@ mod demo;
 mod expose;
 mod faults;
 mod generated;
+mod health;
 mod house;
 mod kubernetes;
 mod lifecycle;

@@ -1,13 +1,21 @@
 //! `streamgauge check`: each server, step by step, over the very code that polls it; what is found is told, not logged.
 //!
-//! `process` takes the steps to one process, `acl` tries the commands there. Then one poll tells of its `streams`.
+//! `process` takes the steps to one process, `acl` tries the commands there; `others` are those who may take its place,
+//! and the Sentinels. Then one poll tells of its `streams`.
 //! Only commands of the table are sent, as often as a poll or two would.
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::{connect::Peer, journal::Journal, locate::Locator, poller::Poller, survey::Survey};
+use super::{
+    connect::{MEND_LOGIN, Peer},
+    error::MEND_CLUSTER,
+    journal::Journal,
+    locate::Locator,
+    poller::Poller,
+    survey::Survey,
+};
 use crate::{
     config::{Budget, Config, RedisServer, Topology},
     model::{
@@ -18,6 +26,7 @@ use crate::{
 };
 
 mod acl;
+mod others;
 mod process;
 mod streams;
 
@@ -50,16 +59,18 @@ pub async fn check(config: Config) -> (Vec<Finding>, Arc<Snapshot>) {
 async fn way(server: &RedisServer, budget: Budget) -> (Vec<Finding>, Option<&'static str>) {
     // Rights and clocks do not differ between databases: the last one is as good as any, and needs SELECT if any does.
     let database = server.databases.last().copied().unwrap_or_default();
-    let (peers, gap) = match peers(server, database, budget).await {
+    let (peers, gaps) = match peers(server, database, budget).await {
         Ok(found) => found,
         Err(fault) => return (vec![Finding::of_fault(Check::Topology, &fault, mend(fault.kind))], None),
     };
-    let mut findings = Vec::new();
-    if let Some(fault) = gap {
-        findings.push(Finding::of_fault(Check::Topology, &fault, mend(fault.kind)));
-    } else if !matches!(server.topology, Topology::Single(_)) {
+    let (mut findings, sentinels) = others::sentinels(server).await;
+    let has_gap = gaps.iter().any(|gap| gap.status == Status::Fail);
+    findings.extend(gaps);
+    if !has_gap && !matches!(server.topology, Topology::Single(_)) {
         let addresses: Vec<_> = peers.iter().map(|peer| peer.address.to_string()).collect();
-        findings.push(Finding::ok(Check::Topology, format!("measured at {}", addresses.join(", "))));
+        let sentinels = sentinels.map(|well| format!("; {well}")).unwrap_or_default();
+        let message = format!("measured at {}{sentinels}", addresses.join(", "));
+        findings.push(Finding::ok(Check::Topology, message));
     }
     let terms = Terms { budget };
     let steps = join_all(peers.iter().map(|peer| process::steps(server, peer, terms))).await;
@@ -80,14 +91,25 @@ async fn peers(
     server: &RedisServer,
     database: u32,
     budget: Budget,
-) -> Result<(Vec<Peer>, Option<Fault>), Fault> {
+) -> Result<(Vec<Peer>, Vec<Finding>), Fault> {
+    let topology = |fault: Fault| Finding::of_fault(Check::Topology, &fault, mend(fault.kind));
     if let Topology::Cluster(seeds) = &server.topology {
         let found = Survey::look(None, &mut Vec::new(), server, seeds, budget, &mut 0).await?;
-        return Ok((found.peers().cloned().collect(), found.gap()));
+        let mut findings: Vec<_> = found.gap().map(topology).into_iter().collect();
+        for fault in found.bad_seeds(seeds, server).await {
+            // Another one leads to the cluster as well.
+            let is_wrong = fault.kind == FaultKind::Redirected;
+            let mut finding = topology(fault);
+            finding.status = if is_wrong { Status::Fail } else { Status::Warn };
+            if !findings.iter().any(|other| other.message == finding.message) {
+                findings.push(finding);
+            }
+        }
+        return Ok((found.peers().cloned().collect(), findings));
     }
     let mut journal = Journal::new(server.name.clone());
     let located = Locator::default().locate(server, &mut journal).await?;
-    Ok((located.peers(database).collect(), None))
+    Ok((located.peers(database).collect(), Vec::new()))
 }
 
 /// What was not looked at, and after what.
@@ -108,7 +130,7 @@ fn mend(kind: FaultKind) -> &'static str {
         FaultKind::Connect | FaultKind::Disconnected => {
             "look whether Redis runs there, and what stands between: its log, a proxy, a firewall"
         }
-        FaultKind::Auth => "check the username and the password",
+        FaultKind::Auth => MEND_LOGIN,
         FaultKind::Timeout => {
             "look whether Redis hangs (redis-cli --latency, SLOWLOG GET); if it is only slow, raise redis[].timeout"
         }
@@ -118,11 +140,14 @@ fn mend(kind: FaultKind) -> &'static str {
         FaultKind::WrongRole => {
             "wait until the failover has ended; look at what the Sentinels say: SENTINEL MASTER"
         }
-        FaultKind::ClusterDown => "look at the cluster: redis-cli --cluster check host:port",
+        FaultKind::ClusterDown => MEND_CLUSTER,
         FaultKind::Redirected => "check again: a slot of the cluster moves just now",
         FaultKind::NoPerm => "grant the right (docs/redis-acl.md)",
         FaultKind::WrongType => "take it out of redis[].streams, or name the stream that was meant",
-        FaultKind::TooMany => "remove consumers that are gone (XGROUP DELCONSUMER), or set consumers: false",
+        FaultKind::TooMany => {
+            "raise the limit in redis[].limits, or measure less: redis[].streams, redis[].groups, consumers: false; consumers that \
+             are gone go with XGROUP DELCONSUMER"
+        }
         FaultKind::Unfinished => "nothing: a large key space is searched in several polls",
         FaultKind::Vanished => "check again: it was deleted just now",
         FaultKind::Unexpected => {

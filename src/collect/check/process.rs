@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Terms, acl, in_time, mend, skipped};
+use super::{Terms, acl, in_time, mend, others, skipped};
 use crate::{
     collect::{
         connect::{Link, Peer, no_answer, opening_fault},
@@ -100,6 +100,7 @@ async fn way(
         return Err(which);
     }
     findings.push(which);
+    findings.extend(others::stand_ins(server, &info).await);
     findings.push(match time {
         Ok(time) => clock(time, wall, round_trip),
         Err(fault) => Finding::skip(Check::Clock, format!("not known: {}", fault.parts().0)),

@@ -19,44 +19,58 @@ const MOST: usize = 20;
 /// What a poll of the server tells. `promise` is what its lags can be; `told` is what was found before.
 #[must_use]
 pub fn findings(server: &RedisServer, measured: &Server, promise: &str, told: &[Finding]) -> Vec<Finding> {
-    let told: Vec<_> = told.iter().filter_map(|finding| finding.advice.as_deref()).collect();
     // A refusal of a command shows in every stream: it was told once.
-    let is_told = |fault: &Fault| fault.parts().1.is_some_and(|advice| told.contains(&advice));
+    let told_by = |fault: &Fault| {
+        let advice = fault.parts().1?;
+        Some(told.iter().find(|finding| finding.advice.as_deref() == Some(advice))?.check)
+    };
     let down = measured.latest.as_ref().and_then(|latest| latest.as_ref().err());
     let Some(poll) = measured.poll.as_deref().filter(|_| down.is_none()) else {
-        return down.map(|fault| of_fault(fault, None, &is_told)).into_iter().collect();
+        return down.map(|fault| of_fault(fault, None, &told_by)).into_iter().collect();
     };
     let mut findings = Vec::new();
-    let incomplete = poll.incomplete.iter().map(|part| of_fault(&part.fault, None, &is_told));
+    let incomplete = poll.incomplete.iter().map(|part| of_fault(&part.fault, None, &told_by));
     findings.extend(incomplete);
     let faults = poll.streams.iter().flat_map(|entry| {
         let all = entry.faults().chain(entry.cuts().map(|cut| &cut.fault));
         all.map(move |fault| (entry, fault))
     });
     let mut unreadable: Vec<_> =
-        faults.map(|(entry, fault)| of_fault(fault, Some(entry), &is_told)).collect();
+        faults.map(|(entry, fault)| of_fault(fault, Some(entry), &told_by)).collect();
     // What several commands were refused for, is told once.
-    unreadable.dedup_by(|a, b| a.advice.is_some() && a.advice == b.advice && a.check == b.check);
+    unreadable.dedup_by(|a, b| {
+        a.advice.is_some() && a.advice == b.advice && a.check == Check::Acl && a.check == b.check
+    });
     let is_skip = |finding: &Finding| finding.status == Status::Skip;
     let lost = unreadable.iter().filter(|finding| is_skip(finding)).count();
     unreadable.retain(|finding| !is_skip(finding));
     findings.append(&mut bounded(unreadable));
     if lost > 0 && !findings.iter().any(|finding| finding.check == Check::Streams) {
-        findings.push(Finding::skip(Check::Streams, "not all can be read: see acl"));
+        findings.push(Finding::skip(Check::Streams, "not all can be read: see what failed above"));
     }
     findings.append(&mut bounded(missing(server, poll)));
     findings.extend(found(poll, &findings));
-    findings.append(&mut groups(poll));
-    findings.push(lag(poll, promise));
+    let is_seen = poll.streams.iter().any(|entry| entry.state.is_ok()) || poll.streams.is_empty();
+    if is_seen {
+        findings.append(&mut groups(poll));
+        findings.push(lag(poll, promise));
+    } else {
+        let checks = [Check::Groups, Check::Lag];
+        findings.extend(checks.map(|check| Finding::skip(check, "not known: no stream can be read")));
+    }
     // Rights belong to those that were told before.
     findings.sort_by_key(|finding| finding.check);
     findings
 }
 
 /// A fault of the server, or of one of its streams.
-fn of_fault(fault: &Fault, entry: Option<&StreamEntry>, is_told: &dyn Fn(&Fault) -> bool) -> Finding {
-    if is_told(fault) {
-        return Finding::skip(Check::Streams, "not known: see acl");
+fn of_fault(
+    fault: &Fault,
+    entry: Option<&StreamEntry>,
+    told_by: &dyn Fn(&Fault) -> Option<Check>,
+) -> Finding {
+    if let Some(check) = told_by(fault) {
+        return Finding::skip(Check::Streams, format!("not known: see {}", check.label()));
     }
     let check = if fault.kind == FaultKind::NoPerm { Check::Acl } else { Check::Streams };
     let mut finding = Finding::of_fault(check, fault, mend(fault.kind));

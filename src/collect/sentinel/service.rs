@@ -82,6 +82,7 @@ impl Service<'_> {
             Credentials::of(sentinel.username.as_ref(), sentinel.password.as_ref(), server.tls.as_ref());
         let credentials = credentials.map_err(|fault| fault.during(format!("cannot connect to {place}")))?;
         // RESP3 would begin with HELLO, and bring nothing here.
+        let advised = |fault| advised(fault, sentinel);
         let mut link = Link::reach(server, Protocol::Resp2, &address, credentials).await.map_err(advised)?;
         let said = self.ask(&mut link).await.map_err(|fault| {
             advised(if fault.kind == FaultKind::Disconnected {
@@ -130,9 +131,8 @@ impl Service<'_> {
         let names =
             others.unwrap_or_default().iter().map(|other| format!("{:?}", other.name)).collect::<Vec<_>>();
         let others = if names.is_empty() { "another" } else { &names.join(", ") };
-        let message =
-            format!("the Sentinels do not watch {:?}: write {others} in the URL", self.sentinel.service);
-        Fault::new(FaultKind::Connect, message)
+        let message = format!("the Sentinels do not watch {:?}", self.sentinel.service);
+        Fault::new(FaultKind::Connect, message).advising(format!("write {others} in the URL"))
     }
 
     /// Why no Sentinel has answered: what each of them had, in order.
@@ -143,15 +143,24 @@ impl Service<'_> {
         let all = || faults.iter().map(|(_, fault)| fault);
         let kind =
             all().find(is_telling).or_else(|| all().next()).map_or(FaultKind::Connect, |fault| fault.kind);
-        let reasons = all().map(|fault| fault.message.as_str()).collect::<Vec<_>>().join("; ");
-        Fault::new(kind, format!("no Sentinel says where {:?} is: {reasons}", self.sentinel.service))
+        let reasons = all().map(|fault| fault.parts().0).collect::<Vec<_>>().join("; ");
+        let advice = all().filter(|fault| fault.kind == kind).find_map(|fault| fault.parts().1);
+        let fault =
+            Fault::new(kind, format!("no Sentinel says where {:?} is: {reasons}", self.sentinel.service));
+        match advice {
+            Some(advice) => fault.advising(advice),
+            None => fault,
+        }
     }
 }
 
 /// The fault of a Sentinel, with what to mend.
-fn advised(fault: Fault) -> Fault {
+fn advised(fault: Fault, sentinel: &Sentinel) -> Fault {
     match fault.kind {
-        FaultKind::Auth => fault.advising(
+        FaultKind::Auth if sentinel.password.is_some() => {
+            fault.without_advice().advising("check redis[].sentinel.username and .password")
+        }
+        FaultKind::Auth => fault.without_advice().advising(
             "the Sentinels have users of their own: set redis[].sentinel.password_file, and username where they have one",
         ),
         FaultKind::Server if fault.message.contains("unknown command") => {

@@ -1,5 +1,7 @@
 //! The rows of the program as a whole: polls, lags, the web port, the log.
 
+use std::time::Duration;
+
 use super::{BLANK, HOUR, Kind, Setting, millis};
 
 /// What may stand for a lag between two bounds.
@@ -97,6 +99,42 @@ pub static ROWS: &[Setting] = &[
         flag: Some("lag.bytes-per-poll"),
         example: "16777216",
         help: "Most bytes to read from one server, or from one node of a cluster, in one poll in order to count lags, by the average size of each stream's entries. With 0 no entry is ever read, neither to count nor to look whether it still exists: XRANGE and XREVRANGE are not sent, nothing is remembered between polls, and more lags are bounded.",
+        ..BLANK
+    },
+    Setting {
+        path: "health.window",
+        kind: Kind::Duration(millis(10_000), Duration::from_secs(86_400)),
+        default: Some("5m"),
+        flag: Some("health.window"),
+        example: "5m",
+        help: "How far back to look in order to say how a group is and how fast entries come and go. A longer one reacts more slowly, and takes burstier work for what it is.",
+        ..BLANK
+    },
+    Setting {
+        path: "health.claim_time",
+        kind: Kind::Duration(millis(1000), Duration::from_secs(604_800)),
+        default: Some("60s"),
+        flag: Some("health.claim-time"),
+        example: "60s",
+        help: "Time after which the entries of a consumer that is not heard of are anybody's: choose that by which your workers claim (the min-idle-time of XAUTOCLAIM and XCLAIM), and longer than a worker takes for what it reads at once. A consumer that is silent for longer counts as idle, or as dead where it holds entries; work that nobody moves for so long makes a group stalled.",
+        ..BLANK
+    },
+    Setting {
+        path: "health.ghost_after",
+        kind: Kind::Duration(millis(1000), Duration::from_secs(31_536_000)),
+        default: Some("1h"),
+        flag: Some("health.ghost-after"),
+        example: "1h",
+        help: "Time after which a consumer that is not heard of and holds no entries counts as a ghost: it was named after a pod that is gone, and will hardly come back. A consumer that waits in one command for so long counts as one too.",
+        ..BLANK
+    },
+    Setting {
+        path: "health.floor",
+        kind: Kind::Count(0, 1_000_000_000),
+        default: Some("10"),
+        flag: Some("health.floor"),
+        example: "10",
+        help: "A backlog of at most so many entries never makes a group fall behind, and is no sign of missing consumers before it has waited for health.claim_time.",
         ..BLANK
     },
     Setting {

@@ -3,9 +3,10 @@
 use super::*;
 
 /// What comes and goes with a reload. Anything else needs a restart, or somebody who makes it follow and adds it here.
-const RELOADABLE: [&str; 7] = [
+const RELOADABLE: [&str; 8] = [
     "poll.",
     "lag.",
+    "health.",
     "log.",
     "redis[]",
     "kubernetes.metrics{}",

@@ -19,7 +19,8 @@ const LOST: &[(&str, &[&str])] = &[
     ("XINFO GROUPS", EVERY_STREAM),
     ("EXEC", EVERY_STREAM),
     ("XPENDING", &["redis_stream_group_oldest_pending_"]),
-    ("XINFO CONSUMERS", &["redis_stream_group_consumer_", "redis_stream_group_consumers_by_"]),
+    // Of a group without consumers it is known how many are active.
+    ("XINFO CONSUMERS", &["redis_stream_group_consumer_"]),
     // Only streams that a glob means, and how sure a lag is: see below.
     ("SCAN", &[]),
     ("XRANGE", &[]),
@@ -46,6 +47,8 @@ fn names(metrics: &Samples) -> BTreeSet<String> {
         .iter()
         .map(|sample| sample.name.clone())
         .filter(|name| name.starts_with("redis_stream_"))
+        // Rates come only after some seconds, whatever the rights are.
+        .filter(|name| !name.ends_with("_per_second") && !name.ends_with("_drain_seconds"))
         .collect()
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::support::exporter::Launch;
 
 mod kubernetes;
+mod others;
 mod rights;
 mod roles;
 mod streams;

@@ -35,6 +35,15 @@ fn a_unix_socket() {
     );
 }
 
+/// On the terminal, an address that is the name of the server is said once, and no headings promise a table.
+#[test]
+fn nobody_there() {
+    let output = Launch::new("groups").args(&["--redis.url", "redis://127.0.0.1:1"]).output();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let expected = "streamgauge: cannot connect to 127.0.0.1:1: Connection refused (os error 111)\n";
+    assert_eq!((output.status.code(), said), (Some(1), [String::new(), expected.to_owned()]));
+}
+
 #[test]
 fn a_username_in_a_file() {
     needs!("redis-server");
@@ -53,8 +62,8 @@ fn a_username_in_a_file() {
     file("user", "nobody");
     let said = refusal(&redis.url(), &arguments, "auth");
     assert!(
-        said.starts_with("cannot connect to 127.0.0.1:")
-            && said.ends_with(": check the username and the password"),
+        said.starts_with("cannot log in to 127.0.0.1:")
+            && said.contains(": check the username and the password"),
         "{said}"
     );
     std::fs::write(&user, [0xff]).unwrap();

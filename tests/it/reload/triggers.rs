@@ -164,6 +164,8 @@ fn a_config_map_that_changes() {
     mount("..3", &servers(&[("two", &redis.url(), "")]));
     mount("..4", "redis: [{nam: x}]\n");
     gauge.until(SUCCESSFUL, Some(0.0)).check(&[(r#"redis_up{redis="two"}"#, Some(1.0))]);
+    // The line comes after the metric.
+    wait::until_true("the refusal to be logged", || !gauge.logged(OF_NO_USE).is_empty());
     assert_eq!((gauge.logged(IN_USE).len(), gauge.logged(OF_NO_USE).len()), (1, 1));
 
     // A file that is gone is as bad as a bad one, and no more.

@@ -1,18 +1,24 @@
-//! `deploy/`: its flags, variables and files are those of the program.
+//! `deploy/`, and the README beside it: its flags, variables and files are those of the program.
 
 use std::{fs, path::Path};
 
 use clap::Command;
-use streamgauge::{cli, config::settings};
+use streamgauge::{
+    cli,
+    config::{self, Sources, settings},
+};
 
 use super::{alerts::expression, list, must_pass, path, read, text, verdict, yaml};
-use crate::support::tool::{is_installed, needs};
+use crate::support::{
+    document,
+    tool::{is_installed, needs},
+};
 
 const UNIT: &str = "deploy/systemd/streamgauge.service";
 const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 
 /// Programs of others, whose flags are theirs: a line or a piece of code that begins with one.
-const OTHERS: [&str; 5] = ["cargo", "prometheus", "promtool", "redis-cli", "systemctl"];
+const OTHERS: [&str; 6] = ["cargo", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
 
 fn files(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
@@ -64,6 +70,7 @@ fn flags_and_variables_exist() {
     for part in ["--redis.password-file", "STREAMGAUGE_REDIS_URL"] {
         assert!(all.contains(part), "{part}");
     }
+    found.push(("README.md".into(), read("README.md")));
     for (name, document) in found {
         assert_eq!(unknown_names(&document), [""; 0], "{name}");
     }
@@ -162,6 +169,42 @@ fn the_unit_is_sound() {
     assert_eq!(complaints(&unit), [""; 0]);
     assert_eq!(complaints(&unit.replace("ProtectHome=", "ProtectHouse=")).len(), 1);
     assert_eq!(complaints(&unit.replace("/usr/local/bin/streamgauge", "/nowhere/streamgauge")).len(), 1);
+}
+
+/// The drop-ins that the document shows: their commands are the program's, and of two passwords each is where the
+/// configuration looks for it.
+#[test]
+fn the_drop_ins_are_sound() {
+    const COPIES: &str = "/run/credentials/streamgauge.service/";
+    let document = read("deploy/README.md");
+    let drop_ins: Vec<_> = document
+        .split("```ini\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap().lines().collect::<Vec<_>>())
+        .collect();
+    assert_eq!(drop_ins.len(), 2);
+    for drop_in in &drop_ins {
+        let commands: Vec<_> =
+            drop_in.iter().filter_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/")).collect();
+        let [command] = commands[..] else { panic!("not one command: {drop_in:?}") };
+        cli::command().try_get_matches_from(command.split(' ')).unwrap();
+        // What the unit has is taken back first.
+        for key in ["LoadCredential=", "ExecStart="] {
+            assert_eq!(drop_in.iter().find(|line| line.starts_with(key)), Some(&key));
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let copies = format!("{}/", directory.path().display());
+    for credential in drop_ins[1].iter().filter_map(|line| line.strip_prefix("LoadCredential=")) {
+        if let Some((name, _)) = credential.split_once(':') {
+            fs::write(directory.path().join(name), "x").unwrap();
+        }
+    }
+    let [example] = &document::yaml(&document)[..] else { panic!("not one configuration file") };
+    assert_eq!(example.matches(COPIES).count(), 2);
+    let file = directory.path().join("streamgauge.yaml");
+    fs::write(&file, example.replace(COPIES, &copies)).unwrap();
+    config::load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
 }
 
 #[test]

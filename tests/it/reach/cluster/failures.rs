@@ -170,3 +170,38 @@ fn role(cluster: &Cluster, place: usize) -> String {
     let info: String = cluster.nodes[place].try_ask(&["INFO", "replication"]).unwrap_or_default();
     info.lines().find_map(|line| line.strip_prefix("role:")).unwrap_or_default().to_owned()
 }
+
+/// The URL leads to another cluster, too: while the first one is silent it is not taken for that.
+#[test]
+fn another_cluster_never_takes_the_place_of_one_that_is_silent() {
+    needs!("redis-server");
+    let (cluster, other) = (Cluster::start(2, 0), Cluster::start(1, 0));
+    let truth = filled(&cluster);
+    other.fill("elsewhere", 9);
+    let seeds = format!("{},{}", cluster.address(0), other.address(0));
+    let url = format!("redis+cluster://{seeds}");
+    // Where both answer, none is measured.
+    let both = Streamgauge::of(&url, &[]);
+    both.until("redis_up", Some(0.0));
+    let said = both.groups().to_string();
+    assert!(said.contains("belong to different clusters") && !said.contains("elsewhere"), "{said}");
+    drop(both);
+
+    other.nodes[0].pause();
+    let gauge = Streamgauge::of(&url, &["--redis.timeout", "500ms"]);
+    all_is_right(&gauge.poll(), &truth);
+    other.nodes[0].resume();
+    all_is_right(&gauge.poll(), &truth);
+    cluster.nodes.iter().for_each(|node| node.pause());
+    gauge.until("redis_up", Some(0.0));
+    wait::until("the other one to be refused", || {
+        let said = gauge.groups().to_string();
+        assert!(!said.contains("elsewhere"), "{said}");
+        let is_refused = said.contains("another cluster than the one that was measured, which is silent");
+        if is_refused { Ok(()) } else { Err(said) }
+    });
+    nothing_is_wrong(&gauge.metrics(), &truth);
+    cluster.nodes.iter().for_each(|node| node.resume());
+    gauge.until("redis_up", Some(1.0));
+    all_is_right(&gauge.poll(), &truth);
+}

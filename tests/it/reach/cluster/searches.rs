@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use streamgauge::collect::cluster::slot;
+
 use crate::support::{
     exporter::Streamgauge,
     fake::{FakeRedis, Reply, array, bulk, int},
@@ -138,4 +140,33 @@ fn a_node_of_another_cluster_is_a_stranger() {
     metrics.check(&[("redis_up", Some(0.0)), (r#"redis_stream_length{stream="orders"}"#, Some(10.0))]);
     let said = gauge.groups().to_string();
     assert!(said.contains("belongs to another cluster now"), "{said}");
+}
+
+/// Its connection is fine, and `redis.timeout` far away: without a bound of its own it would use up the time of the poll.
+#[test]
+fn a_slow_node_costs_only_its_own_streams() {
+    let is_slow = Arc::new(AtomicBool::new(false));
+    let slow = is_slow.clone();
+    let (nodes, places) = two_nodes(move |number, words| match words {
+        ["EXEC"] if number == 1 && slow.load(Ordering::SeqCst) => Some(Reply::Never),
+        _ => None,
+    });
+    let mut names = (0..).map(|number| format!("other-{number}"));
+    let other = names.find(|name| slot(&name.as_str().into()) >= 8192).unwrap();
+    let streams = format!("orders,{other}");
+    let limits = ["--redis.timeout", "60s", "--poll.timeout", "1s"];
+    let gauge = Streamgauge::of(&url(&nodes), &[&["--streams", &streams], &limits[..]].concat());
+    let series = |name: &str, stream: &str| format!("{name}{{stream=\"{stream}\"}}");
+    let length = series("redis_stream_length", &other);
+    assert!(gauge.poll().value(&length).is_some());
+    is_slow.store(true, Ordering::SeqCst);
+    gauge.until(&length, None).check(&[
+        ("redis_up", Some(0.0)),
+        (&series("redis_stream_length", "orders"), Some(10.0)),
+        (&series("redis_stream_up", &other), Some(0.0)),
+    ]);
+    let said = gauge.groups().to_string();
+    let expected =
+        format!("{}: the node took longer than nine tenths of poll.timeout", places.get().unwrap()[1]);
+    assert!(said.contains(&expected), "{said}");
 }

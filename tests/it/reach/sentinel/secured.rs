@@ -24,7 +24,10 @@ fn a_password_and_its_rotation() {
     let wrong = directory.path().join("wrong");
     fs::write(&wrong, "other-horse").unwrap();
     let error = refusal(&service.url(), &["--redis.sentinel.password-file", wrong.to_str().unwrap()], "auth");
-    assert!(error.contains("set redis[].sentinel.password_file") && !error.contains("horse"), "{error}");
+    assert!(
+        error.contains("check redis[].sentinel.username and .password") && !error.contains("horse"),
+        "{error}"
+    );
 
     // A user of one's own, whose password changes under the exporter: first in the file, then at the Sentinels.
     fs::write(&file, "new-horse\n").unwrap();

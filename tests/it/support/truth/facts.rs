@@ -43,6 +43,13 @@ pub struct Facts {
     later: BTreeMap<Key, Fact>,
 }
 
+impl Facts {
+    /// Whether it has this number.
+    pub fn has(&self, key: &Key) -> bool {
+        self.at_once.contains_key(key)
+    }
+}
+
 /// What was read of one stream.
 pub struct Reading {
     pub name: String,

@@ -1,0 +1,361 @@
+//! The verdict on a group: how it is, and why, without a threshold that somebody has to choose. In the manner of Burrow,
+//! but for Redis: a pure function of what polls saw, in order.
+//!
+//! *Work waits* where the lag or the number of pending entries is not 0; together they are the backlog. The first rule
+//! that holds decides:
+//!
+//! | | state | holds when |
+//! | --- | --- | --- |
+//! | 1 | `unknown` | the group does not exist, but its stream does |
+//! | 2 | `idle` | nothing waits, and for 30 seconds nothing has waited or moved, as far as was seen |
+//! | 3 | `ok` | nothing waits |
+//! | 4 | `stuck` | the oldest pending entry was delivered more than three times, and comes back while it is watched, or has been idle for the claim time |
+//! | 5 | `no_consumers` | the group has no consumer, and the backlog is above the floor, or has waited for the claim time |
+//! | 6 | `no_consumers` | work has waited for the claim time, and no consumer was heard of within it; where all that waits is pending, consumers that hold nothing may be waiting too, and so do not count as gone before they are ghosts |
+//! | 7 | `stalled` | for the claim time work has waited without a pause, and nothing was delivered or acknowledged |
+//! | 8 | `falling_behind` | the backlog rises ([`trend`]), or entries keep being removed before they are delivered, with a backlog above the floor |
+//! | 9 | `stalled` | the oldest pending entry has been idle for twice the claim time: nobody claims it |
+//! | 10 | `unknown` | the oldest pending entry could not be read: it may be stuck |
+//! | 11 | `ok` | in the last quarter of the window the backlog was at most the floor at some time |
+//! | 12 | `unknown` | the history is shorter than the claim time (or than the window, if that is less), or the lag is only known between bounds that prove no trend |
+//! | 13 | `catching_up` | the backlog falls |
+//! | 14 | `ok` | the backlog neither rises nor falls |
+//!
+//! Against flapping: rules 2 to 7 and 9 speak of events and of times that have to pass again before they hold again.
+//! Rules 8 and 13 need a margin to be entered and a smaller one to be left, and a backlog that rose counts as rising for 30
+//! seconds more unless it is done. Rule 11 looks at low marks, which noise around the floor does not move.
+
+use std::{borrow::Cow, time::Duration};
+
+use super::{
+    activity::Activity,
+    flow::Flow,
+    history::{History, Observation},
+    lag::Lag,
+    snapshot::{Group, OldestPending, Stream},
+    time::UnixMicros,
+};
+
+mod trend;
+
+use trend::Trend;
+
+/// Time without work or movement after which a group is idle.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// An entry that was delivered more often than this keeps coming back.
+const MOST_DELIVERIES: u64 = 3;
+
+/// What the configuration says about verdicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// How far back the history reaches.
+    pub window: Duration,
+    /// Time after which a silent consumer's entries are anybody's.
+    pub claim_time: Duration,
+    /// Time after which a silent consumer without entries will hardly come back.
+    pub ghost_after: Duration,
+    /// A backlog up to this is no sign of anything while it is fresh.
+    pub floor: u64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let [window, claim_time, ghost_after] = [300, 60, 3600].map(Duration::from_secs);
+        Rules { window, claim_time, ghost_after, floor: 10 }
+    }
+}
+
+/// How a group is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// What it would take to tell is not known.
+    #[default]
+    Unknown,
+    /// There is nothing to do.
+    Idle,
+    /// It keeps up.
+    Ok,
+    /// Its backlog shrinks.
+    CatchingUp,
+    /// Its backlog grows, or entries are removed before they are delivered.
+    FallingBehind,
+    /// Work waits, there are consumers, and nothing moves.
+    Stalled,
+    /// Work waits, and nobody is there to do it.
+    NoConsumers,
+    /// The oldest pending entry keeps coming back.
+    Stuck,
+}
+
+impl State {
+    /// The word for labels and JSON.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            State::Unknown => "unknown",
+            State::Idle => "idle",
+            State::Ok => "ok",
+            State::CatchingUp => "catching_up",
+            State::FallingBehind => "falling_behind",
+            State::Stalled => "stalled",
+            State::NoConsumers => "no_consumers",
+            State::Stuck => "stuck",
+        }
+    }
+
+    /// Whether somebody should look.
+    #[must_use]
+    pub fn is_bad(self) -> bool {
+        matches!(self, State::FallingBehind | State::Stalled | State::NoConsumers | State::Stuck)
+    }
+}
+
+/// What follows from the polls of a group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Health {
+    /// How it is.
+    pub state: State,
+    /// Why, in words.
+    pub reason: Cow<'static, str>,
+    /// How fast entries come and go.
+    pub flow: Flow,
+    /// Entries that were removed before they were delivered, at least, since the start of the process; `None` of a group
+    /// that does not exist.
+    pub lost: Option<u64>,
+    /// Its consumers; `None` where they were not read.
+    pub activity: Option<Activity>,
+}
+
+impl Health {
+    /// Of a group that is expected and does not exist.
+    #[must_use]
+    pub fn of_missing(lag: Lag) -> Health {
+        let (state, reason) = match lag {
+            Lag::NoStream => (State::Idle, "the stream does not exist, so nothing waits"),
+            _ => (State::Unknown, "the group does not exist"),
+        };
+        Health { state, reason: reason.into(), ..Health::default() }
+    }
+}
+
+/// One group from poll to poll.
+#[derive(Clone, Debug, Default)]
+pub struct Course {
+    history: History,
+    trend: Trend,
+    /// When the backlog was last rising.
+    rose_at: Option<UnixMicros>,
+    lost: u64,
+}
+
+/// A state and its reason.
+type Verdict = (State, Cow<'static, str>);
+
+impl Course {
+    /// Takes in what the latest poll saw of the group, and says how it is.
+    pub fn observe(&mut self, stream: &Stream, group: &Group, rules: &Rules) -> Health {
+        let activity = Activity::of(group, rules.claim_time, rules.ghost_after);
+        match Observation::of(stream, group, activity) {
+            Some(now) => self.follow(&now, rules),
+            None => Health::of_missing(group.lag),
+        }
+    }
+
+    fn follow(&mut self, now: &Observation, rules: &Rules) -> Health {
+        self.lost = self.lost.saturating_add(self.history.observe(now, rules.window));
+        self.trend = match self.is_long(rules) {
+            true => self.trend.next(self.history.points(), rules.floor),
+            false => Trend::Unknown,
+        };
+        if self.trend == Trend::Rising {
+            self.rose_at = Some(now.at);
+        }
+        let (state, reason) = self.judge(now, rules);
+        let flow = Flow::of(&self.history, rules.window);
+        Health { state, reason, flow, lost: Some(self.lost), activity: now.activity }
+    }
+
+    /// Whether the history tells a trend.
+    fn is_long(&self, rules: &Rules) -> bool {
+        self.history.span() >= rules.claim_time.min(rules.window)
+    }
+
+    fn judge(&self, now: &Observation, rules: &Rules) -> Verdict {
+        if !now.waits() {
+            return match self.history.quiet() {
+                Some(quiet) if quiet < QUIET => (State::Ok, "nothing waits".into()),
+                _ => (State::Idle, "there is nothing to do".into()),
+            };
+        }
+        let otherwise = || {
+            if now.pending > 0 && now.oldest_pending.is_none() {
+                return (
+                    State::Unknown,
+                    "the oldest pending entry could not be read: it may be stuck".into(),
+                );
+            }
+            if trend::has_touched(self.history.points(), rules.floor) {
+                return (
+                    State::Ok,
+                    format!("the backlog was lately at most {}", entries((rules.floor, rules.floor))).into(),
+                );
+            }
+            self.by_trend(now, rules)
+        };
+        self.stuck(now, rules)
+            .or_else(|| self.deserted(now, rules))
+            .or_else(|| self.stalled(now, rules))
+            .or_else(|| self.behind(now, rules))
+            .or_else(|| unclaimed(now, rules))
+            .unwrap_or_else(otherwise)
+    }
+
+    /// Rule 4.
+    fn stuck(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
+        let OldestPending { id, idle, deliveries } = now.oldest()?;
+        let comes_back = self.history.redelivered() > 0 || idle >= rules.claim_time;
+        (deliveries > MOST_DELIVERIES && comes_back).then(|| {
+            let reason = format!(
+                "the oldest pending entry, {id}, was delivered {deliveries} times and is never acknowledged"
+            );
+            (State::Stuck, reason.into())
+        })
+    }
+
+    /// Rules 5 and 6.
+    fn deserted(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
+        let untouched = now.oldest().map_or(Duration::ZERO, |oldest| oldest.idle);
+        let has_waited = self.history.waited().max(untouched) >= rules.claim_time;
+        let verdict = |why: String| {
+            let reason = format!(
+                "{} wait{}, and {why}",
+                entries(now.backlog()),
+                if now.backlog() == (1, 1) { "s" } else { "" }
+            );
+            Some((State::NoConsumers, reason.into()))
+        };
+        if now.consumers == 0 {
+            let is_much = now.backlog().0 > rules.floor;
+            return if is_much || has_waited { verdict("the group has no consumers".into()) } else { None };
+        }
+        let activity = now.activity?;
+        let may_be_waiting = now.lag.0 == 0 && activity.idle > 0;
+        if activity.active > 0
+            || may_be_waiting
+            || !has_waited
+            || activity.counts().iter().all(|(_, n)| *n == 0)
+        {
+            return None;
+        }
+        let since = words(activity.silence);
+        verdict(match now.consumers {
+            1 => format!("the only consumer has been silent for {since}"),
+            count => format!("none of the {count} consumers was heard of for {since}"),
+        })
+    }
+
+    /// Rule 7.
+    fn stalled(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
+        let still = self.history.still();
+        (still >= rules.claim_time).then(|| {
+            let consumers = match now.activity {
+                Some(activity) => format!("{} of {} consumers active", activity.active, now.consumers),
+                None => format!("{} consumers", now.consumers),
+            };
+            let reason = format!(
+                "{} waiting, {consumers}, and nothing was delivered or acknowledged for {}",
+                entries(now.backlog()),
+                words(still)
+            );
+            (State::Stalled, reason.into())
+        })
+    }
+
+    /// Rule 8.
+    fn behind(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
+        let points = self.history.points();
+        let (first, last) = (points.front()?, points.back()?);
+        let over = words(self.history.span());
+        if self.rises(now, rules) {
+            let (from, to) = (entries(first.backlog), entries(last.backlog));
+            let reason = format!("the backlog went from {from} to {to} in {over}");
+            return Some((State::FallingBehind, reason.into()));
+        }
+        let span = last.at - first.at;
+        let lost_by =
+            |at: u64| points.iter().rfind(|point| point.at <= at).map_or(first.lost, |point| point.lost);
+        let (middle, late) = (lost_by(last.at - span / 2), lost_by(last.at - span / 4));
+        (self.is_long(rules) && now.backlog().0 > rules.floor && middle < late && late < last.lost).then(|| {
+            let lost = last.lost - first.lost;
+            let reason = format!("at least {lost} entries were removed in {over} before they were delivered, and it goes on");
+            (State::FallingBehind, reason.into())
+        })
+    }
+
+    /// Whether the backlog rises, or did a moment ago and is not done yet.
+    fn rises(&self, now: &Observation, rules: &Rules) -> bool {
+        let passed = self.rose_at.and_then(|at| now.at.0.checked_sub(at.0)).map(Duration::from_micros);
+        let is_done = || trend::has_touched(self.history.points(), rules.floor);
+        self.trend == Trend::Rising
+            || self.is_long(rules) && passed.is_some_and(|passed| passed < QUIET) && !is_done()
+    }
+
+    /// Rules 12 to 14.
+    fn by_trend(&self, now: &Observation, rules: &Rules) -> Verdict {
+        let (state, reason) = match self.trend {
+            Trend::Falling => {
+                (State::CatchingUp, format!("{} wait, and the backlog shrinks", entries(now.backlog())))
+            }
+            Trend::Level | Trend::Rising => {
+                (State::Ok, format!("{} wait, and the backlog has no lasting trend", entries(now.backlog())))
+            }
+            Trend::Unknown if !self.is_long(rules) => {
+                (State::Unknown, "the group was not watched for long enough yet".to_owned())
+            }
+            Trend::Unknown => {
+                let reason = format!("{} wait, and bounds of the lag prove no trend", entries(now.backlog()));
+                (State::Unknown, reason)
+            }
+        };
+        (state, reason.into())
+    }
+}
+
+/// Rule 9.
+fn unclaimed(now: &Observation, rules: &Rules) -> Option<Verdict> {
+    let oldest = now.oldest().filter(|oldest| oldest.idle >= rules.claim_time.saturating_mul(2))?;
+    let claimable = now.activity.map(|activity| activity.claimable).filter(|claimable| *claimable > 0);
+    let whose = claimable.map_or_else(String::new, |count| {
+        format!(" ({} held by consumers that are dead)", entries((count, count)))
+    });
+    let reason = format!(
+        "the oldest pending entry, {}, was not delivered again for {}: nobody claims it{whose}",
+        oldest.id,
+        words(oldest.idle)
+    );
+    Some((State::Stalled, reason.into()))
+}
+
+/// A number of entries in words.
+fn entries((lower, upper): (u64, u64)) -> String {
+    match (lower, upper) {
+        (1, 1) => "1 entry".to_owned(),
+        (lower, upper) if lower == upper => format!("{lower} entries"),
+        (lower, upper) => format!("between {lower} and {upper} entries"),
+    }
+}
+
+/// A time in words, as roughly as people tell it.
+fn words(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7200 => format!("{} min", seconds / 60),
+        seconds @ ..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
