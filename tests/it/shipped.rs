@@ -11,6 +11,7 @@ mod alerts;
 mod dashboards;
 mod deploy;
 mod documents;
+mod firing;
 mod inhibition;
 mod live;
 mod promql;
