@@ -12,6 +12,7 @@ mod dashboards;
 mod deploy;
 mod documents;
 mod firing;
+mod hour;
 mod inhibition;
 mod live;
 mod promql;

@@ -27,7 +27,6 @@ pub struct Clock {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
@@ -43,7 +42,18 @@ struct State {
 
 impl Clock {
     pub fn before(redis: &RedisServer) -> Clock {
-        let shared: Arc<Shared> = Arc::default();
+        Clock::from(redis, State::default())
+    }
+
+    /// Another front that shows the same, for a program that takes the place of one that was killed: questions of that
+    /// one may wait for ever, and take no poll from it.
+    pub fn again(&self, redis: &RedisServer) -> Clock {
+        let jumps = self.shared.state.lock().unwrap().jumps.clone();
+        Clock::from(redis, State { jumps, polls: 0 })
+    }
+
+    fn from(redis: &RedisServer, state: State) -> Clock {
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let connection = Mutex::new(redis.connection().unwrap());
         let known = shared.clone();
         let front = FakeRedis::start(move |words| {

@@ -2,7 +2,7 @@
 //! a clock that the tests set. At each step the state is the right one, and between two states there is no third.
 
 mod clock;
-mod scene;
+pub mod scene;
 
 use scene::{STEP, Scene};
 
