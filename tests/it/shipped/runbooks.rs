@@ -49,11 +49,9 @@ fn pages_have_one_shape() {
         let name = text(&rule, "alert");
         let page = page(name);
         let headings: Vec<_> = page.lines().filter(|line| line.starts_with('#')).collect();
-        assert_eq!(
-            headings,
-            [&format!("# {name}"), "## Look at", "## Mend", "## When it goes away"],
-            "{name}"
-        );
+        assert_eq!(headings[..3], [&format!("# {name}"), "## Look at", "## Mend"], "{name}");
+        // What else there is to say stands in between.
+        assert_eq!(headings.last(), Some(&"## When it goes away"), "{name}");
         let after = match text(&rule, "for") {
             "0m" => "at once".to_owned(),
             time => format!("after {time}"),
@@ -174,6 +172,10 @@ fn commands_run_and_mend() {
                     }
                     seen += 1;
                 }
+            }
+            if name == "GroupNoConsumers" {
+                assert!(redis.groups("orders").is_empty(), "it is deleted");
+                continue;
             }
             let after = pending(&redis);
             match &*name {
