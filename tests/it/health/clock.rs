@@ -76,6 +76,11 @@ impl Clock {
         self.shared.state.lock().unwrap().jumps.iter().map(|(seconds, _)| seconds).sum()
     }
 
+    /// What the clock shows, in milliseconds: the first part of the ID of an entry that is added now.
+    pub fn id_ms(&self) -> u64 {
+        (START + self.seconds()) * 1000
+    }
+
     /// Sets the clock forward.
     pub fn forward(&self, seconds: u64) {
         // Redis tells idle times in whole milliseconds: nothing else may happen in that of the jump.

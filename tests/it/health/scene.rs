@@ -1,6 +1,9 @@
 //! One stream with one group, producers and consumers that work at every step of the clock, and the program that watches.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use redis::{Connection, Value, cmd};
 
@@ -26,6 +29,7 @@ type Entries = Vec<(String, Value)>;
 /// Who works on a stream for a group: on `orders` for `workers`, if nothing else is said.
 pub struct Hands<'a> {
     connection: &'a mut Connection,
+    now: u64,
     stream: &'a str,
     group: &'a str,
 }
@@ -33,7 +37,7 @@ pub struct Hands<'a> {
 impl Hands<'_> {
     /// Those who work on another one.
     pub fn on<'a>(&'a mut self, stream: &'a str, group: &'a str) -> Hands<'a> {
-        Hands { connection: self.connection, stream, group }
+        Hands { connection: self.connection, now: self.now, stream, group }
     }
 
     /// A group from the first entry on.
@@ -51,8 +55,13 @@ impl Hands<'_> {
     }
 
     pub fn add(&mut self, count: usize) {
+        // Redis would take the time of its own clock.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut pipeline = redis::pipe();
-        (0..count).for_each(|number| _ = pipeline.cmd("XADD").arg(self.stream).arg("*").arg("n").arg(number));
+        for number in 0..count {
+            let id = format!("{}-{}", self.now, NEXT.fetch_add(1, Ordering::Relaxed));
+            pipeline.cmd("XADD").arg(self.stream).arg(id).arg("n").arg(number);
+        }
         if count > 0 {
             pipeline.exec(self.connection).unwrap();
         }
@@ -132,7 +141,7 @@ impl Scene {
         let mut connection = self.redis.connection().unwrap();
         for _ in 0..seconds / STEP {
             self.clock.forward(STEP);
-            work(&mut hands(&mut connection));
+            work(&mut hands(&mut connection, &self.clock));
             self.look();
         }
     }
@@ -143,7 +152,7 @@ impl Scene {
         let mut connection = self.redis.connection().unwrap();
         for _ in 0..seconds / STEP {
             self.clock.forward(STEP);
-            work(&mut hands(&mut connection));
+            work(&mut hands(&mut connection, &self.clock));
             self.published.push(None);
         }
         self.clock = self.clock.again(&self.redis);
@@ -153,7 +162,7 @@ impl Scene {
 
     /// Work at once.
     pub fn now<T>(&self, work: impl FnOnce(&mut Hands) -> T) -> T {
-        work(&mut hands(&mut self.redis.connection().unwrap()))
+        work(&mut hands(&mut self.redis.connection().unwrap(), &self.clock))
     }
 
     /// Seconds since the start.
@@ -212,6 +221,6 @@ fn gauge_of(clock: &Clock) -> Streamgauge {
     Streamgauge::of(&clock.url(), &["--redis.timeout", "10m"])
 }
 
-fn hands(connection: &mut Connection) -> Hands<'_> {
-    Hands { connection, stream: "orders", group: "workers" }
+fn hands<'a>(connection: &'a mut Connection, clock: &Clock) -> Hands<'a> {
+    Hands { connection, now: clock.id_ms(), stream: "orders", group: "workers" }
 }
