@@ -226,7 +226,8 @@ fn name(alert: &Value) -> &str {
 fn wait_for_all(scene: &Scene, prometheus: &Prometheus) {
     let rules = rules();
     // An alert on a metric that does not exist cannot fire: the tests of the rules tell that.
-    let can_fire = rules.iter().filter(|rule| promql::problems(text(rule, "expr")).is_empty());
+    let exists = |expr: &str| promql::problems(expr).iter().all(|problem| !problem.ends_with("is no metric"));
+    let can_fire = rules.iter().filter(|rule| exists(text(rule, "expr")));
     let mut missing: BTreeMap<_, _> =
         can_fire.map(|rule| text(rule, "alert")).map(|alert| (alert, trouble(alert, scene))).collect();
     assert!(missing.len() > 15);

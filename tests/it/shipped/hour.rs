@@ -123,7 +123,7 @@ impl Work {
     fn orders(&mut self, hands: &mut Hands, minute: u64, begins: impl Fn(u64) -> bool) {
         match minute {
             // At night there is next to nothing to do.
-            20..30 => hands.add(usize::from(minute % 4 == 0)),
+            20..30 => hands.add(usize::from(minute.is_multiple_of(4))),
             _ => hands.add(300),
         }
         if begins(8) || begins(40) {
