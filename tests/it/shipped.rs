@@ -11,8 +11,12 @@ mod alerts;
 mod dashboards;
 mod deploy;
 mod documents;
+mod firing;
+mod hour;
+mod inhibition;
 mod live;
 mod promql;
+mod runbooks;
 
 fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)

@@ -27,7 +27,6 @@ pub struct Clock {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
@@ -43,7 +42,18 @@ struct State {
 
 impl Clock {
     pub fn before(redis: &RedisServer) -> Clock {
-        let shared: Arc<Shared> = Arc::default();
+        Clock::from(redis, State::default())
+    }
+
+    /// Another front that shows the same, for a program that takes the place of one that was killed: questions of that
+    /// one may wait for ever, and take no poll from it.
+    pub fn again(&self, redis: &RedisServer) -> Clock {
+        let jumps = self.shared.state.lock().unwrap().jumps.clone();
+        Clock::from(redis, State { jumps, polls: 0 })
+    }
+
+    fn from(redis: &RedisServer, state: State) -> Clock {
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let connection = Mutex::new(redis.connection().unwrap());
         let known = shared.clone();
         let front = FakeRedis::start(move |words| {
@@ -64,6 +74,11 @@ impl Clock {
     /// Seconds since the start.
     pub fn seconds(&self) -> u64 {
         self.shared.state.lock().unwrap().jumps.iter().map(|(seconds, _)| seconds).sum()
+    }
+
+    /// What the clock shows, in milliseconds: the first part of the ID of an entry that is added now.
+    pub fn id_ms(&self) -> u64 {
+        (START + self.seconds()) * 1000
     }
 
     /// Sets the clock forward.

@@ -3,7 +3,7 @@
 
 mod clock;
 mod scenario;
-mod scene;
+pub mod scene;
 
 use crate::{
     servers::{self, Version},

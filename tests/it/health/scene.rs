@@ -1,6 +1,9 @@
 //! One stream with one group, producers and consumers that work at every step of the clock, and the program that watches.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use redis::{Connection, Value, cmd};
 
@@ -19,31 +22,64 @@ pub struct Scene {
     redis: RedisServer,
     /// Each state with the second at which it began.
     states: Vec<(u64, String)>,
+    /// What was published at each step; nothing where the program was not there.
+    pub published: Vec<Option<Samples>>,
 }
 
 /// Entries as a read returns them: ID and fields.
 type Entries = Vec<(String, Value)>;
 
-/// Who works on the stream `orders` for the group `workers`.
-pub struct Hands(Connection);
+/// Who works on a stream for a group: on `orders` for `workers`, if nothing else is said.
+pub struct Hands<'a> {
+    connection: &'a mut Connection,
+    now: u64,
+    stream: &'a str,
+    group: &'a str,
+}
 
-impl Hands {
+impl Hands<'_> {
+    /// Those who work on another one.
+    pub fn on<'a>(&'a mut self, stream: &'a str, group: &'a str) -> Hands<'a> {
+        Hands { connection: self.connection, now: self.now, stream, group }
+    }
+
+    /// A group from the first entry on.
+    pub fn create_group(&mut self) {
+        let mut command = cmd("XGROUP");
+        command.arg("CREATE").arg(self.stream).arg(self.group).arg(0).arg("MKSTREAM");
+        command.exec(self.connection).unwrap();
+    }
+
+    /// A consumer that leaves, as it should.
+    pub fn leave(&mut self, consumer: &str) {
+        let mut command = cmd("XGROUP");
+        command.arg("DELCONSUMER").arg(self.stream).arg(self.group).arg(consumer);
+        command.exec(self.connection).unwrap();
+    }
+
     pub fn add(&mut self, count: usize) {
+        // Redis would take the time of its own clock.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut pipeline = redis::pipe();
-        (0..count).for_each(|number| _ = pipeline.cmd("XADD").arg("orders").arg("*").arg("n").arg(number));
-        pipeline.exec(&mut self.0).unwrap();
+        for number in 0..count {
+            let id = format!("{}-{}", self.now, NEXT.fetch_add(1, Ordering::Relaxed));
+            pipeline.cmd("XADD").arg(self.stream).arg(id).arg("n").arg(number);
+        }
+        if count > 0 {
+            pipeline.exec(self.connection).unwrap();
+        }
     }
 
     /// Cuts the stream to so many entries.
     pub fn trim(&mut self, length: usize) {
-        cmd("XTRIM").arg("orders").arg("MAXLEN").arg(length).exec(&mut self.0).unwrap();
+        cmd("XTRIM").arg(self.stream).arg("MAXLEN").arg(length).exec(self.connection).unwrap();
     }
 
     /// Reads new entries. Returns their IDs.
     pub fn read(&mut self, consumer: &str, most: usize) -> Vec<String> {
         let mut command = cmd("XREADGROUP");
-        command.arg("GROUP").arg("workers").arg(consumer).arg("COUNT").arg(most);
-        let reply = command.arg("STREAMS").arg("orders").arg(">").query(&mut self.0).unwrap();
+        command.arg("GROUP").arg(self.group).arg(consumer).arg("COUNT").arg(most);
+        let reply = command.arg("STREAMS").arg(self.stream).arg(">").query(self.connection).unwrap();
         let streams: Option<Vec<(String, Entries)>> = reply;
         let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
         entries.map(|(id, _)| id).collect()
@@ -51,7 +87,7 @@ impl Hands {
 
     pub fn acknowledge(&mut self, ids: &[String]) {
         if !ids.is_empty() {
-            cmd("XACK").arg("orders").arg("workers").arg(ids).exec(&mut self.0).unwrap();
+            cmd("XACK").arg(self.stream).arg(self.group).arg(ids).exec(self.connection).unwrap();
         }
     }
 
@@ -64,15 +100,15 @@ impl Hands {
     /// Says that it is still at work on these: no delivery.
     pub fn hold(&mut self, consumer: &str, ids: &[String]) {
         let mut command = cmd("XCLAIM");
-        command.arg("orders").arg("workers").arg(consumer).arg(0).arg(ids).arg("JUSTID");
-        command.exec(&mut self.0).unwrap();
+        command.arg(self.stream).arg(self.group).arg(consumer).arg(0).arg(ids).arg("JUSTID");
+        command.exec(self.connection).unwrap();
     }
 
     /// Takes these over: they are delivered once more.
     pub fn claim(&mut self, consumer: &str, ids: &[String]) {
         let mut command = cmd("XCLAIM");
-        command.arg("orders").arg("workers").arg(consumer).arg(0).arg(ids);
-        command.exec(&mut self.0).unwrap();
+        command.arg(self.stream).arg(self.group).arg(consumer).arg(0).arg(ids);
+        command.exec(self.connection).unwrap();
     }
 }
 
@@ -83,9 +119,8 @@ impl Scene {
         redis.run(&["XGROUP CREATE orders workers 0 MKSTREAM"]);
         let clock = Clock::before(&redis);
         clock.let_poll();
-        // Polls wait for the test.
-        let gauge = Streamgauge::of(&clock.url(), &["--redis.timeout", "10m"]);
-        let mut scene = Scene { gauge, clock, redis, states: Vec::new() };
+        let gauge = gauge_of(&clock);
+        let mut scene = Scene { gauge, clock, redis, states: Vec::new(), published: Vec::new() };
         scene.note();
         scene
     }
@@ -106,22 +141,36 @@ impl Scene {
 
     /// Lets that much time pass, with this work at every step, and looks at each of them.
     pub fn pass(&mut self, seconds: u64, mut work: impl FnMut(&mut Hands)) {
-        let mut hands = self.hands();
+        let mut connection = self.redis.connection().unwrap();
         for _ in 0..seconds / STEP {
             self.clock.forward(STEP);
-            work(&mut hands);
+            work(&mut hands(&mut connection, &self.clock));
             self.look();
         }
     }
 
-    /// Work at once.
-    pub fn now<T>(&self, work: impl FnOnce(&mut Hands) -> T) -> T {
-        let mut hands = self.hands();
-        work(&mut hands)
+    /// The program is replaced by another one, and so long there is none, while the work goes on.
+    pub fn without_gauge(&mut self, seconds: u64, mut work: impl FnMut(&mut Hands)) {
+        self.gauge.process.kill();
+        let mut connection = self.redis.connection().unwrap();
+        for _ in 0..seconds / STEP {
+            self.clock.forward(STEP);
+            work(&mut hands(&mut connection, &self.clock));
+            self.published.push(None);
+        }
+        self.clock = self.clock.again(&self.redis);
+        self.clock.let_poll();
+        self.gauge = gauge_of(&self.clock);
     }
 
-    fn hands(&self) -> Hands {
-        Hands(self.redis.connection().unwrap())
+    /// Work at once.
+    pub fn now<T>(&self, work: impl FnOnce(&mut Hands) -> T) -> T {
+        work(&mut hands(&mut self.redis.connection().unwrap(), &self.clock))
+    }
+
+    /// Seconds since the start.
+    pub fn seconds(&self) -> u64 {
+        self.clock.seconds()
     }
 
     /// Lets the program poll once.
@@ -135,12 +184,13 @@ impl Scene {
 
     fn note(&mut self) {
         let metrics = self.metrics();
-        let state = metrics.all("redis_stream_group_state");
+        let state = metrics.all(r#"redis_stream_group_state{stream="orders",group="workers"}"#);
         assert_eq!(state.len(), 1, "{state:?}");
         let state = &state[0].labels["state"];
         if self.states.last().is_none_or(|(_, last)| last != state) {
             self.states.push((self.clock.seconds(), state.clone()));
         }
+        self.published.push(Some(metrics));
     }
 
     /// The states so far, each with the second at which it began: no others, at no other time.
@@ -167,4 +217,13 @@ impl Scene {
         let counts = samples.iter().map(|sample| (sample.labels["activity"].clone(), sample.value));
         counts.filter(|(_, count)| *count > 0.0).collect()
     }
+}
+
+/// Polls wait for the test.
+fn gauge_of(clock: &Clock) -> Streamgauge {
+    Streamgauge::of(&clock.url(), &["--redis.timeout", "10m"])
+}
+
+fn hands<'a>(connection: &'a mut Connection, clock: &Clock) -> Hands<'a> {
+    Hands { connection, now: clock.id_ms(), stream: "orders", group: "workers" }
 }

@@ -18,7 +18,7 @@ const UNIT: &str = "deploy/systemd/streamgauge.service";
 const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 
 /// Programs of others, whose flags are theirs: a line or a piece of code that begins with one.
-const OTHERS: [&str; 5] = ["cargo", "prometheus", "promtool", "systemctl", "systemd-run"];
+const OTHERS: [&str; 6] = ["cargo", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
 
 fn files(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
@@ -38,7 +38,7 @@ fn flags_of(command: &Command) -> Vec<String> {
 }
 
 /// Flags and variables in a text that the program does not have.
-fn unknown_names(document: &str) -> Vec<String> {
+pub fn unknown_names(document: &str) -> Vec<String> {
     let known = flags_of(&cli::command());
     let mut variables: Vec<_> = settings::all().filter_map(|setting| setting.variable()).collect();
     variables.push("STREAMGAUGE_CONFIG_FILE".into());

@@ -4,7 +4,7 @@ use std::fs;
 
 use streamgauge::catalogue::PENDING_OF_POD;
 
-use super::{path, promql, read};
+use super::{path, promql, read, runbooks};
 
 /// Documents for users.
 pub fn documents() -> Vec<(String, String)> {
@@ -13,6 +13,7 @@ pub fn documents() -> Vec<(String, String)> {
         let name = entry.unwrap().file_name().into_string().unwrap();
         names.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
     }
+    names.extend(runbooks::names().into_iter().map(|name| format!("docs/runbooks/{name}.md")));
     names.into_iter().map(|name| (name.clone(), read(&name))).collect()
 }
 

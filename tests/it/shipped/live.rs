@@ -1,7 +1,6 @@
 //! The queries that are shipped, asked of a real Prometheus while it scrapes a real exporter of a real Redis.
 
 use super::{
-    alerts::expression,
     dashboards::{dashboard, interpolated, panels, variables},
     documents::{documents, queries},
     list, names_after, text,
@@ -82,32 +81,4 @@ fn every_panel_has_data() {
             prometheus.query(query).unwrap_or_else(|error| panic!("{name}: {query}: {error}"));
         }
     }
-}
-
-/// The conditions of the alerts hold where they should, on the series as they are.
-#[test]
-fn every_alert_sees_its_trouble() {
-    needs!("redis-server", "prometheus");
-    let mut redis = troubled();
-    let gauge = exporter_of(&redis);
-    let prometheus = Prometheus::scraping(gauge.address);
-    for (alert, label, value) in [
-        ("StreamNotReadable", "stream", "plain"),
-        ("GroupLagUnknown", "group", "settlement"),
-        ("GroupLagHigh", "stream", "orders"),
-        ("GroupPendingHigh", "stream", "orders"),
-        ("OldestPendingIdle", "stream", "orders"),
-        ("PollErrors", "kind", "wrongtype"),
-    ] {
-        let series = result(&prometheus, &expression(alert));
-        assert_eq!(series.len(), 1, "{alert}: {series:?}");
-        assert_eq!(series[0][label], value, "{alert}: {series:?}");
-    }
-    for quiet in ["StreamgaugeDown", "RedisDown"] {
-        assert_eq!(prometheus.query(&expression(quiet)).unwrap(), [], "{quiet}");
-    }
-    redis.kill();
-    assert_eq!(result(&prometheus, &expression("RedisDown"))[0]["redis"], "main");
-    drop(gauge);
-    assert_eq!(result(&prometheus, &expression("StreamgaugeDown"))[0]["job"], "streamgauge");
 }

@@ -7,7 +7,7 @@ use streamgauge::{
     model::fault::FaultKind,
 };
 
-const FUNCTIONS: [&str; 6] = ["absent", "increase", "label_values", "max_over_time", "rate", "topk"];
+const FUNCTIONS: [&str; 7] = ["absent", "increase", "label_values", "max_over_time", "rate", "time", "topk"];
 const AGGREGATIONS: [&str; 4] = ["count", "max", "min", "sum"];
 const GROUPINGS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 const OPERATORS: [&str; 3] = ["and", "or", "unless"];
@@ -202,7 +202,7 @@ fn unknown_values(metric_name: &str, label: &str, value: &str) -> Vec<String> {
     let known: Vec<&str> = match label {
         "kind" => FaultKind::ALL.iter().map(|kind| kind.label()).collect(),
         // The help of the metric lists them.
-        "source" => {
+        "source" | "state" | "activity" => {
             let help = metric(metric_name).map_or("", |metric| metric.help);
             help.split(|c: char| !c.is_ascii_alphabetic() && c != '_').collect()
         }

@@ -2,12 +2,12 @@
 
 use std::{fs, net::SocketAddr, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{http, process::Process, redis::free_port, wait};
 
-/// A Prometheus that scrapes one exporter every second; killed on drop.
+/// A Prometheus that scrapes exporters, in a job called streamgauge; killed on drop.
 pub struct Prometheus {
     // Ended before its directory is removed.
     _process: Process,
@@ -17,13 +17,26 @@ pub struct Prometheus {
 
 impl Prometheus {
     pub fn scraping(exporter: SocketAddr) -> Prometheus {
+        Prometheus::start(&[exporter], "1s", &[])
+    }
+
+    /// One that evaluates these rules, twice a second, on what several exporters say.
+    pub fn alerting(exporters: &[SocketAddr], rules: &[Value]) -> Prometheus {
+        Prometheus::start(exporters, "500ms", rules)
+    }
+
+    fn start(exporters: &[SocketAddr], interval: &str, rules: &[Value]) -> Prometheus {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("prometheus.yml");
-        let yaml = format!(
-            "global: {{scrape_interval: 1s}}\n\
-             scrape_configs: [{{job_name: streamgauge, static_configs: [{{targets: ['{exporter}']}}]}}]\n"
-        );
-        fs::write(&config, yaml).unwrap();
+        // JSON is YAML.
+        let yaml = json!({
+            "global": {"scrape_interval": interval, "evaluation_interval": interval},
+            "rule_files": ["rules.yml"],
+            "scrape_configs": [{"job_name": "streamgauge", "static_configs": [{"targets": exporters}]}],
+        });
+        fs::write(&config, yaml.to_string()).unwrap();
+        let rules = json!({"groups": [{"name": "rules", "rules": rules}]});
+        fs::write(directory.path().join("rules.yml"), rules.to_string()).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut command = Command::new("prometheus");
         command
@@ -68,6 +81,12 @@ impl Prometheus {
             [(_, value)] if *value == expected => Ok(()),
             other => Err(format!("{other:?}; target: {}", self.target()?)),
         });
+    }
+
+    /// The alerts that are pending or firing.
+    pub fn alerts(&self) -> Result<Vec<Value>, String> {
+        let data = self.api("/api/v1/alerts")?;
+        data["alerts"].as_array().cloned().ok_or_else(|| data.to_string())
     }
 
     /// What Prometheus says of its one target.
