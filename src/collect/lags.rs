@@ -1,7 +1,7 @@
 //! The lags of one server: a tracker for each stream, and the reading that they wish for, within the budget.
 //!
-//! Each poll asks about all streams first. Streams with a group whose lag is still open are asked once more, with the
-//! entries to count in the same transaction as a newer snapshot: what is counted is never older than what it is held
+//! Each poll asks about all streams first. Streams with a group whose lag or oldest undelivered entry is still open are
+//! asked once more, with the entries to count in the same transaction as a newer snapshot: what is counted is never older than what it is held
 //! against.
 
 use std::{
@@ -24,6 +24,7 @@ use crate::{
             Lag,
             pages::{Pages, Share, Wish},
             tracker::{Tracker, Trust},
+            undelivered::Undelivered,
         },
         name::Name,
         time::UnixMicros,
@@ -56,13 +57,16 @@ struct Watched {
     entry_bytes: Option<u64>,
 }
 
-/// One stream as it was measured: the snapshot, and the lag of each of its groups.
+/// What waits for a group: how many entries, and which of them the longest.
+pub type Waiting = (Lag, Undelivered);
+
+/// One stream as it was measured: the snapshot, and what waits for each of its groups.
 #[derive(Debug)]
 pub struct Measured {
     /// The snapshot.
     pub answer: StreamAnswer,
     /// In the order of the groups in it.
-    pub lags: Vec<Lag>,
+    pub waiting: Vec<Waiting>,
     /// Why entries that should have been counted could not be read.
     pub counting: Result<(), Fault>,
 }
@@ -182,9 +186,12 @@ impl Lags {
         watched
             .tracker
             .observe(&stream, answer.groups.iter().map(|group| (&group.name, group.last_delivered_id)));
-        let lag = |group: &GroupInfo| watched.tracker.lag(&group.name, &group.facts(), pages);
-        let lags = answer.groups.iter().map(lag).collect();
-        Measured { answer, lags, counting: Ok(()) }
+        let waiting = |group: &GroupInfo| {
+            let lag = watched.tracker.lag(&group.name, &group.facts(), pages);
+            (lag, watched.tracker.undelivered(&group.name, group.last_delivered_id, lag, pages))
+        };
+        let waiting = answer.groups.iter().map(waiting).collect();
+        Measured { answer, waiting, counting: Ok(()) }
     }
 
     /// Reads what the streams wish for, as far as the budget goes, and measures those streams anew.
@@ -248,7 +255,7 @@ impl Lags {
                 if wish.share == Share::One {
                     return true;
                 }
-                let wanted = wish.count.min(wish.share.of(fitting, wish.upwards));
+                let wanted = wish.count.min(wish.share.of(fitting));
                 if asked > before && asked - before + wanted > ENTRIES_AT_ONCE {
                     return false;
                 }

@@ -11,6 +11,7 @@ use streamgauge::{
             GroupFacts, Lag,
             pages::{Pages, Share, Wish},
             tracker::{Tracker, Trust},
+            undelivered::Undelivered,
         },
         name::Name,
         stream_id::StreamId,
@@ -33,6 +34,8 @@ pub struct Reading {
     pub facts: GroupFacts,
     pub lag: Lag,
     pub truth: u64,
+    pub oldest: Undelivered,
+    pub true_oldest: Option<StreamId>,
 }
 
 /// All that exists: read in the same transaction, so that it is the truth of that moment.
@@ -109,7 +112,15 @@ impl Gauge {
             let facts = group.facts();
             let lag = self.tracker.lag(&group.name, &facts, pages);
             let above = truth.partition_point(|id| *id <= group.last_delivered_id);
-            Reading { group: group.name.clone(), facts, lag, truth: (truth.len() - above) as u64 }
+            let oldest = self.tracker.undelivered(&group.name, group.last_delivered_id, lag, pages);
+            Reading {
+                group: group.name.clone(),
+                facts,
+                lag,
+                truth: (truth.len() - above) as u64,
+                oldest,
+                true_oldest: truth.get(above).copied(),
+            }
         };
         answer.groups.iter().map(reading).collect()
     }
@@ -122,10 +133,10 @@ pub fn trust_of(connection: &mut Connection) -> Trust {
 }
 
 impl Reading {
-    /// Exact and reported are the truth; bounds hold it; zero is never confused.
+    /// Exact and reported are the truth; bounds hold it; zero is never confused. So it is with the oldest entry that waits.
     #[track_caller]
     pub fn check(&self, context: &str) {
-        let Reading { group, facts, lag, truth } = self;
+        let Reading { group, facts, lag, truth, oldest, true_oldest } = self;
         let right = match *lag {
             Lag::Exact { entries, .. } | Lag::Reported(entries) => entries == *truth,
             Lag::Bounded { lower, upper, estimate } => {
@@ -134,5 +145,11 @@ impl Reading {
             _ => false,
         };
         assert!(right, "group {group}: {lag:?}, but the truth is {truth} ({facts:?}); {context}");
+        let right = match *oldest {
+            Undelivered::Nothing => true_oldest.is_none(),
+            Undelivered::Oldest(id) => *true_oldest == Some(id),
+            Undelivered::Unknown => true_oldest.is_some(),
+        };
+        assert!(right, "group {group}: {oldest:?}, but the truth is {true_oldest:?} ({facts:?}); {context}");
     }
 }

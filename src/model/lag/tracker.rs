@@ -11,9 +11,12 @@ use super::{
     ladder::{Ladder, Memory, Rung, View},
     pages::{Pages, Share},
     rules::{Structural, structural},
+    undelivered::Remembered,
     witness::{Identity, Witness},
 };
 use crate::model::{name::Name, stream_id::StreamId};
+
+mod oldest;
 
 /// Most points of a walk that are remembered; beyond, every other one is dropped.
 const MAX_WALK: usize = 40;
@@ -59,6 +62,7 @@ struct Walk {
 struct GroupMemory {
     anchor: Option<Anchor>,
     walk: Option<Walk>,
+    undelivered: Remembered,
 }
 
 /// The memory of one stream.
@@ -246,15 +250,15 @@ impl Tracker {
     fn probe(&mut self, view: &View, name: &Name, group: &GroupFacts, pages: &mut Pages) -> Lag {
         let x = group.last_delivered;
         let resumed = self.resumed_walk(view, name, x);
-        // A walk has shown already that the way down is long.
-        let share = if resumed.is_some() { Share::Whole } else { Share::Half };
+        let resumes = resumed.is_some();
+        // What goes on far above `x` does not bring the first entry above it.
+        let share = if resumes && self.first_above(name, x).is_some() { Share::Whole } else { Share::Half };
         let mut points = resumed.unwrap_or_else(|| vec![(x, 0)]);
         if let Some(lag) = self.walk_up(view, name, x, &mut points, share, pages) {
             return lag;
         }
-        if share == Share::Half
-            && let Some(lag) = self.count_down(view, x, pages)
-        {
+        // A walk has shown already that the way down is long.
+        if !resumes && let Some(lag) = self.count_down(view, x, pages) {
             return lag;
         }
         let (mut lower, upper) = self.ladder.bounds(view, x);
@@ -270,7 +274,7 @@ impl Tracker {
     fn count_down(&self, view: &View, x: StreamId, pages: &mut Pages) -> Option<Lag> {
         let usable = |rung: &&Rung| rung.high < x && !(self.trust.hidden_deletions && rung.carried);
         let below = self.ladder.valid(view).rfind(usable)?;
-        let part = pages.down(x, below.high, Share::Half)?;
+        let part = pages.down(x, below.high, Share::OtherHalf)?;
         let above = view.added.saturating_sub(below.base);
         let entries = u64::try_from(above.saturating_sub(part.ids.len() as i64)).ok()?;
         part.complete.then_some(Lag::counted(entries))
@@ -360,7 +364,7 @@ impl Tracker {
             // The last entry lies beyond the page.
             lower = lower.max(read as i64 + 1);
         }
-        if let Some(part) = pages.down(x, first.predecessor(), Share::Half) {
+        if let Some(part) = pages.down(x, first.predecessor(), Share::OtherHalf) {
             let read = part.ids.len() as i64;
             if part.complete
                 && let Ok(entries) = u64::try_from(length.saturating_sub(read))

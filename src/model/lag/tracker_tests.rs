@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::undelivered::Undelivered, *};
 
 const TRUST: Trust = Trust { memory: true, counter: CounterTrust::NothingDeleted, hidden_deletions: false };
 
@@ -25,6 +25,13 @@ fn look(
     let mut pages = Pages::new(budget);
     check(tracker, model, &mut pages)?;
     let wishes = pages.take_wishes();
+    let read: u64 = wishes.iter().filter(|wish| wish.share != Share::One).map(|wish| wish.count).sum();
+    prop_assert!(
+        read <= budget * model.groups.len() as u64,
+        "more than the budget of {}: {:?}",
+        budget,
+        wishes
+    );
     if !wishes.is_empty() {
         meanwhile.iter().for_each(|event| model.happen(event));
         let mut pages = Pages::new(0);
@@ -52,6 +59,12 @@ fn check(tracker: &mut Tracker, model: &Model, pages: &mut Pages) -> Result<(), 
                 prop_assert!(lower <= estimate && estimate <= upper, "{:?}", lag);
             }
             other => prop_assert!(false, "{:?}", other),
+        }
+        let oldest = model.above(group.last_delivered).next();
+        match tracker.undelivered(name, group.last_delivered, lag, pages) {
+            Undelivered::Nothing => prop_assert_eq!(oldest, None),
+            Undelivered::Oldest(id) => prop_assert_eq!(oldest, Some(id)),
+            Undelivered::Unknown => prop_assert!(oldest.is_some()),
         }
     }
     Ok(())
