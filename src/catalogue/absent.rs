@@ -20,11 +20,12 @@ pub(super) fn unproved(group: &Group) -> Result<f64, &str> {
 const NO_TIMES: &str = "the IDs of its entries are not times";
 
 pub(super) fn nothing_undelivered(group: &Group) -> Result<f64, &str> {
-    match (group.oldest_undelivered, group.lag) {
-        (Undelivered::Nothing, _) => Ok(0.0),
-        (Undelivered::Oldest(_), _) => Err(NO_TIMES),
-        (Undelivered::Unknown, Lag::NoGroup { .. }) => Err("the group does not exist"),
-        (Undelivered::Unknown, _) => {
+    match (&group.oldest_undelivered, group.lag) {
+        (Err(fault), _) => Err(&fault.message),
+        (Ok(Undelivered::Nothing), _) => Ok(0.0),
+        (Ok(Undelivered::Oldest(_)), _) => Err(NO_TIMES),
+        (Ok(Undelivered::Unknown), Lag::NoGroup { .. }) => Err("the group does not exist"),
+        (Ok(Undelivered::Unknown), _) => {
             Err("its oldest undelivered entry was not found within the budget of the lag settings")
         }
     }

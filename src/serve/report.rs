@@ -215,8 +215,7 @@ fn group_report<'a>(group: &'a Group, view: &View) -> GroupReport<'a> {
         entries_lost: health.lost,
         last_delivered_id: group.last_delivered_id.map(|id| id.to_string()),
         oldest_undelivered_age_seconds: group
-            .oldest_undelivered
-            .id()
+            .oldest_undelivered_id()
             .and_then(|id| id.age_seconds(view.redis_time)),
         oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
         error: group.gaps().next().map(|fault| fault.message.as_str()),

@@ -108,10 +108,10 @@ pub fn group_of(name: impl Into<Name>, lag: Lag) -> Group {
         last_delivered_id: Some(StreamId::new(NOW_MS - 1500, 2)),
         entries_read: Some(100),
         reported_lag: Some(0),
-        oldest_undelivered: match lag {
+        oldest_undelivered: Ok(match lag {
             Lag::Exact { entries: 0, .. } => Undelivered::Nothing,
             _ => Undelivered::Unknown,
-        },
+        }),
         lag,
         oldest_pending: Ok(None),
         consumers: Some(Ok(vec![])),
@@ -222,7 +222,7 @@ fn shipping() -> Group {
         pending: 5,
         entries_read: Some(93),
         reported_lag: Some(7),
-        oldest_undelivered: Undelivered::Oldest(StreamId::new(NOW_MS - 900, 0)),
+        oldest_undelivered: Ok(Undelivered::Oldest(StreamId::new(NOW_MS - 900, 0))),
         oldest_pending: Ok(Some(OldestPending {
             id: StreamId::new(NOW_MS - 30_000, 0),
             idle: Duration::from_millis(12_500),

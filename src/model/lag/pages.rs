@@ -37,15 +37,13 @@ pub struct Pages {
     wishes: Vec<Wish>,
 }
 
-/// How much of a group's budget one wish may take.
+/// How much of a group's budget one direction may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     /// All of it.
     Whole,
-    /// Half of it, the larger one: something else is wished for as well.
+    /// Half of it: the other direction is tried as well.
     Half,
-    /// The half that this leaves, of a single entry none.
-    OtherHalf,
     /// One entry, whatever the budget: to look whether it exists.
     One,
 }
@@ -53,11 +51,11 @@ pub enum Share {
 impl Share {
     /// The part of a budget.
     #[must_use]
-    pub fn of(self, budget: u64) -> u64 {
+    pub fn of(self, budget: u64, upwards: bool) -> u64 {
         match self {
             Share::Whole => budget,
-            Share::Half => budget.div_ceil(2),
-            Share::OtherHalf => budget / 2,
+            Share::Half if upwards => budget.div_ceil(2),
+            Share::Half => budget / 2,
             Share::One => 1,
         }
     }
@@ -104,11 +102,16 @@ impl Pages {
     /// The entries above `from` up to `to`, lowest first; wished for where they are not known.
     pub fn up(&mut self, from: StreamId, to: StreamId, share: Share) -> Option<Part> {
         let Some(page) = self.from(from) else {
-            self.wish(Wish { from, to, upwards: true, count: share.of(self.budget), share });
+            self.wish(Wish { from, to, upwards: true, count: share.of(self.budget, true), share });
             return None;
         };
         let ids = page.ids.iter().copied().filter(|id| from < *id && *id <= to).collect();
         Some(Part { ids, complete: page.to >= to })
+    }
+
+    /// The page that tells most of the entries above `from`.
+    fn from(&self, from: StreamId) -> Option<&Page> {
+        self.pages.iter().filter(|page| page.from <= from && from < page.to).max_by_key(|page| page.to)
     }
 
     /// The first entry above `from`, where that is known.
@@ -117,18 +120,28 @@ impl Pages {
         self.from(from)?.ids.iter().copied().find(|id| from < *id)
     }
 
-    /// Wishes for the first entry above `from`, up to `to`, and those that follow, `most` in all; unless a count that
-    /// begins there is wished for, which brings it too.
-    pub fn wish_first(&mut self, from: StreamId, to: StreamId, share: Share, most: u64) {
-        if !self.wishes.iter().any(|wish| wish.upwards && wish.from == from) {
-            let count = share.of(self.budget).min(most);
-            self.wish(Wish { from, to, upwards: true, count, share });
-        }
+    /// Whether a page is wished for that begins above `from`.
+    #[must_use]
+    pub fn will_tell_first(&self, from: StreamId) -> bool {
+        self.wishes.iter().any(|wish| wish.upwards && wish.from == from)
     }
 
-    /// The page that tells most of the entries above `from`.
-    fn from(&self, from: StreamId) -> Option<&Page> {
-        self.pages.iter().filter(|page| page.from <= from && from < page.to).max_by_key(|page| page.to)
+    /// Wishes for the first entry above `from`, up to `to`, and those that follow, `most` in all.
+    pub fn wish_first(&mut self, from: StreamId, to: StreamId, most: u64) {
+        let count = self.budget.min(most);
+        self.wish(Wish { from, to, upwards: true, count, share: Share::Whole });
+    }
+
+    /// Whether an entry exists, where that is known.
+    #[must_use]
+    pub fn has(&self, entry: StreamId) -> Option<bool> {
+        let page = self.from(entry.predecessor())?;
+        Some(page.ids.contains(&entry))
+    }
+
+    /// Wishes to know whether an entry exists.
+    pub fn wish_entry(&mut self, entry: StreamId) {
+        self.wish(Wish { from: entry.predecessor(), to: entry, upwards: true, count: 1, share: Share::One });
     }
 
     /// The entries up to `to` and above `from`, highest first; wished for where they are not known.
@@ -136,7 +149,7 @@ impl Pages {
         let page =
             self.pages.iter().filter(|page| page.from < to && to <= page.to).min_by_key(|page| page.from);
         let Some(page) = page else {
-            self.wish(Wish { from, to, upwards: false, count: share.of(self.budget), share });
+            self.wish(Wish { from, to, upwards: false, count: share.of(self.budget, false), share });
             return None;
         };
         let ids = page.ids.iter().rev().copied().filter(|id| from < *id && *id <= to).collect();
@@ -202,19 +215,16 @@ mod tests {
         assert_eq!(pages.down(id(5), id(0), Share::Whole), None);
     }
 
-    /// The first entry comes with a count that begins there, or is asked for alone.
     #[test]
-    fn the_first_entry_is_read_once() {
+    fn the_first_entry_is_told_by_any_page_that_has_it() {
         let mut pages = Pages::new(4);
         assert_eq!(pages.up(id(2), id(9), Share::Half), None);
-        pages.wish_first(id(2), id(9), Share::OtherHalf, 1);
-        pages.wish_first(id(5), id(9), Share::OtherHalf, 16);
-        pages.wish_first(id(6), id(9), Share::Whole, 1);
+        assert_eq!([2, 3].map(|ms| pages.will_tell_first(id(ms))), [true, false]);
+        pages.wish_first(id(5), id(9), 16);
+        pages.wish_first(id(6), id(9), 1);
         let wishes = pages.take_wishes();
-        assert_eq!(
-            wishes.iter().map(|wish| (wish.from, wish.count)).collect::<Vec<_>>(),
-            [(id(2), 2), (id(5), 2), (id(6), 1)]
-        );
+        let asked: Vec<_> = wishes.iter().map(|wish| (wish.from, wish.count)).collect();
+        assert_eq!(asked, [(id(2), 2), (id(5), 4), (id(6), 1)]);
         pages.put(wishes[0], ids(&[3, 4]));
         pages.put(wishes[2], ids(&[7]));
         let first = [2, 3, 4, 6].map(|ms| pages.first(id(ms)));
@@ -226,7 +236,7 @@ mod tests {
     fn nothing_is_wished_for_without_a_budget() {
         let mut pages = Pages::new(0);
         assert_eq!(pages.up(id(1), id(9), Share::Whole), None);
-        pages.wish_first(id(1), id(9), Share::Whole, 1);
+        pages.wish_first(id(1), id(9), 1);
         assert!(pages.take_wishes().is_empty());
     }
 }

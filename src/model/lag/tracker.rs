@@ -11,37 +11,17 @@ use super::{
     ladder::{Ladder, Memory, Rung, View},
     pages::{Pages, Share},
     rules::{Structural, structural},
-    undelivered::Remembered,
     witness::{Identity, Witness},
 };
 use crate::model::{name::Name, stream_id::StreamId};
 
-mod oldest;
+pub mod oldest;
+mod trust;
+
+pub use trust::{CounterTrust, Trust};
 
 /// Most points of a walk that are remembered; beyond, every other one is dropped.
 const MAX_WALK: usize = 40;
-
-/// How far a server's counters can be trusted; it follows from its version and role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trust {
-    /// Whether anything may be remembered: only where a restart or a change of role would be seen.
-    pub memory: bool,
-    /// When a group's entries-read may be trusted once it has agreed.
-    pub counter: CounterTrust,
-    /// Whether deletions may hide from max-deleted-entry-id (8.2 and later: trims of acknowledged entries; not measured).
-    pub hidden_deletions: bool,
-}
-
-/// When a group's entries-read may be trusted after it agreed with an exact lag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CounterTrust {
-    /// Never: on replicas the counter is lost or wrong after a full synchronisation.
-    Never,
-    /// As long as nothing was deleted above the point at which it agreed.
-    NothingDeleted,
-    /// Always: the server sets it to nil by itself when it cannot count.
-    Always,
-}
 
 /// The point at which a group's entries-read agreed with an exact lag.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +42,6 @@ struct Walk {
 struct GroupMemory {
     anchor: Option<Anchor>,
     walk: Option<Walk>,
-    undelivered: Remembered,
 }
 
 /// The memory of one stream.
@@ -75,6 +54,8 @@ pub struct Tracker {
     ladder: Ladder,
     witness: Witness,
     groups: HashMap<Name, GroupMemory>,
+    /// How often something was forgotten.
+    era: u64,
     /// Where each group stood in the latest snapshot.
     positions: HashMap<Name, StreamId>,
 }
@@ -90,6 +71,7 @@ impl Tracker {
             ladder: Ladder::default(),
             witness: Witness::default(),
             groups: HashMap::new(),
+            era: 0,
             positions: HashMap::new(),
         }
     }
@@ -98,7 +80,12 @@ impl Tracker {
     pub fn forget(&mut self) {
         self.ladder.forget();
         self.witness = Witness::default();
+        self.forget_groups();
+    }
+
+    fn forget_groups(&mut self) {
         self.groups.clear();
+        self.era += 1;
     }
 
     /// Takes in an atomic snapshot: the stream, and the last-delivered ID of each of its groups.
@@ -120,7 +107,7 @@ impl Tracker {
         let floor = self.trust.hidden_deletions.then_some(StreamId::new(u64::MAX, u64::MAX));
         let memory = self.ladder.observe(&view, floor);
         if memory == Memory::Forgotten {
-            self.groups.clear();
+            self.forget_groups();
         }
         self.witness.observe(memory == Memory::Kept, stream.ends.map(|(_, last)| last));
     }
@@ -177,20 +164,26 @@ impl Tracker {
 
     fn put(&mut self, view: &View, x: StreamId, base: i64) {
         if self.ladder.put(view, x, x, base) == Memory::Forgotten {
-            self.groups.clear();
+            self.forget_groups();
         }
     }
 
     /// Forgets what is remembered of another stream. False where it is not known yet whether this is another one.
     fn confirm(&mut self, view: &View, pages: &mut Pages) -> bool {
-        let identity = self.witness.identity(view, pages);
-        if identity == Identity::Other {
-            self.forget();
-            // The free rungs of this snapshot stay.
-            self.ladder.observe(view, None);
-            self.witness.observe(false, view.ends.map(|(_, last)| last));
+        match self.witness.identity(view, pages) {
+            Identity::Same => self.witness.confirm(view),
+            Identity::Open(entry) => {
+                pages.wish_entry(entry);
+                return false;
+            }
+            Identity::Other => {
+                self.forget();
+                // The free rungs of this snapshot stay.
+                self.ladder.observe(view, None);
+                self.witness.observe(false, view.ends.map(|(_, last)| last));
+            }
         }
-        identity != Identity::Open
+        true
     }
 
     /// By the ladder, else by the group's own counter.
@@ -250,15 +243,15 @@ impl Tracker {
     fn probe(&mut self, view: &View, name: &Name, group: &GroupFacts, pages: &mut Pages) -> Lag {
         let x = group.last_delivered;
         let resumed = self.resumed_walk(view, name, x);
-        let resumes = resumed.is_some();
-        // What goes on far above `x` does not bring the first entry above it.
-        let share = if resumes && self.first_above(name, x).is_some() { Share::Whole } else { Share::Half };
+        // A walk has shown already that the way down is long.
+        let share = if resumed.is_some() { Share::Whole } else { Share::Half };
         let mut points = resumed.unwrap_or_else(|| vec![(x, 0)]);
         if let Some(lag) = self.walk_up(view, name, x, &mut points, share, pages) {
             return lag;
         }
-        // A walk has shown already that the way down is long.
-        if !resumes && let Some(lag) = self.count_down(view, x, pages) {
+        if share == Share::Half
+            && let Some(lag) = self.count_down(view, x, pages)
+        {
             return lag;
         }
         let (mut lower, upper) = self.ladder.bounds(view, x);
@@ -274,7 +267,7 @@ impl Tracker {
     fn count_down(&self, view: &View, x: StreamId, pages: &mut Pages) -> Option<Lag> {
         let usable = |rung: &&Rung| rung.high < x && !(self.trust.hidden_deletions && rung.carried);
         let below = self.ladder.valid(view).rfind(usable)?;
-        let part = pages.down(x, below.high, Share::OtherHalf)?;
+        let part = pages.down(x, below.high, Share::Half)?;
         let above = view.added.saturating_sub(below.base);
         let entries = u64::try_from(above.saturating_sub(part.ids.len() as i64)).ok()?;
         part.complete.then_some(Lag::counted(entries))
@@ -364,7 +357,7 @@ impl Tracker {
             // The last entry lies beyond the page.
             lower = lower.max(read as i64 + 1);
         }
-        if let Some(part) = pages.down(x, first.predecessor(), Share::OtherHalf) {
+        if let Some(part) = pages.down(x, first.predecessor(), Share::Half) {
             let read = part.ids.len() as i64;
             if part.complete
                 && let Ok(entries) = u64::try_from(length.saturating_sub(read))

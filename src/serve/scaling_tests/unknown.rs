@@ -99,11 +99,12 @@ fn the_oldest_entry_is_known_or_none_or_no_answer() {
     const DELETED: &str = "redis_stream_group_oldest_pending_deleted";
     let who = "group \"b\" of stream \"orders\" on redis \"main\":";
 
-    let of = |lag, oldest: Undelivered| {
+    let read = |lag, oldest: Result<Undelivered, Fault>| {
         let group = |name, oldest_undelivered| Group { oldest_undelivered, ..group_of(name, lag) };
-        let groups = vec![group("a", Nothing), group("b", oldest)];
+        let groups = vec![group("a", Ok(Nothing)), group("b", oldest)];
         Asking::of(UNDELIVERED, vec![stream_of("orders", groups)]).numbers()
     };
+    let of = |lag, oldest| read(lag, Ok(oldest));
     let old = StreamId::new(crate::serve::test_support::NOW_MS - 2500, 0);
     assert_eq!(of(Lag::derived(4), Oldest(old)), Ok(vec![2.5]));
     assert_eq!(of(Lag::derived(0), Nothing), Ok(vec![0.0]));
@@ -115,6 +116,8 @@ fn the_oldest_entry_is_known_or_none_or_no_answer() {
     ] {
         assert_unavailable(of(lag, oldest), &format!("{who} {why}"));
     }
+    let refused = Fault::new(FaultKind::NoPerm, "XRANGE: NOPERM");
+    assert_unavailable(read(Lag::derived(4), Err(refused)), &format!("{who} XRANGE: NOPERM"));
 
     let of = |is_deleted| {
         let id = StreamId::new(1, 1);
