@@ -227,7 +227,7 @@ pub static CATALOGUE: &[Metric] = &[
         Read::Server(|server, _| count(server.counters.commands))),
 
     // One stream.
-    metric!("redis_stream_up", Gauge, None, Never, "1 if every command about this stream succeeded in the latest poll, else 0. What limits leave out is no failure: streamgauge_limit_dropped_total counts it.",
+    metric!("redis_stream_up", Gauge, None, Never, "1 if every command about this stream succeeded in the latest poll, else 0. What limits leave out is no failure: streamgauge_limit_dropped_total counts it. Nor is an oldest undelivered entry that may not be read.",
         Read::Entry(|entry| flag(entry.faults().next().is_none()))),
     metric!("redis_stream_exists", Gauge, None, Never, "1 if the stream exists, 0 if it is configured but does not; absent when that could not be read.",
         Read::Entry(|entry| flag(entry.state.as_ref().ok()?.is_some()))),
@@ -273,8 +273,8 @@ pub static CATALOGUE: &[Metric] = &[
         Read::Group(|group, _| count(group.last_delivered_id?.ms))),
     metric!("redis_stream_group_entries_read", Gauge, None, Never, "The group's own counter of entries read; absent where Redis has lost it (XINFO GROUPS entries-read, Redis 7.0 and later).",
         Read::Group(|group, _| Some(group.entries_read? as f64))),
-    metric!("redis_stream_group_oldest_undelivered_age_seconds", Gauge, SECONDS, Max(nothing_undelivered), "Time since the first entry above the group's last-delivered-id was added; absent where there is none, IDs are not times, or the budget of the lag settings did not suffice to find it (XINFO STREAM, XRANGE).",
-        Read::Group(|group, view| group.oldest_undelivered.id()?.age_seconds(view.redis_time))),
+    metric!("redis_stream_group_oldest_undelivered_age_seconds", Gauge, SECONDS, Max(nothing_undelivered), "Time since the first entry above the group's last-delivered-id was added; absent where there is none, IDs are not times, it may not be read, or the budget of the lag settings did not suffice to find it (XINFO STREAM, XRANGE).",
+        Read::Group(|group, view| group.oldest_undelivered_id()?.age_seconds(view.redis_time))),
     metric!("redis_stream_group_oldest_pending_age_seconds", Gauge, SECONDS, Max(nothing_pending), "Time since the pending entry with the lowest ID was added; absent where nothing is pending or IDs are not times (XPENDING).",
         Read::Group(|group, view| oldest_pending(group)?.id.age_seconds(view.redis_time))),
     metric!("redis_stream_group_oldest_pending_idle_seconds", Gauge, SECONDS, Max(nothing_pending), "Time since the pending entry with the lowest ID was last delivered; absent where nothing is pending (XPENDING).",

@@ -160,7 +160,7 @@ commands! {
     XINFO_GROUPS: "XINFO GROUPS", Always, Servers::ALL, true, "the groups of a stream", "every stream";
     XRANGE: "XRANGE", Entries, Servers::ALL, true,
         "counts entries, at most as many as the budget allows; finds the oldest undelivered one; looks whether an entry still exists",
-        "lags that do not follow from the ends of the stream are bounded, and the oldest undelivered entry is not known where it does not; `redis_stream_up` is 0";
+        "lags that do not follow from the ends of the stream are bounded, and `redis_stream_up` is 0 there; the age of the oldest undelivered entry where the ends do not tell it, which alone leaves `redis_stream_up` at 1";
     XREVRANGE: "XREVRANGE", Entries, Servers::ALL, true,
         "the same, downwards",
         "lags that can only be counted downwards, or in both directions at once, are bounded; `redis_stream_up` is 0";

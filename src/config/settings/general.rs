@@ -71,7 +71,7 @@ pub static ROWS: &[Setting] = &[
         default: Some("100"),
         flag: Some("lag.entries-per-group"),
         example: "100",
-        help: "Most entries to read in one poll in order to count the lag of one group, and to find the oldest entry that waits for it. With 0 nothing is counted, more lags are bounded, and fewer groups have an age of the oldest undelivered entry.",
+        help: "Most entries to read in one poll in order to count the lag of one group; beside these at most 16, to find the oldest one that waits for it. With 0 nothing is counted, more lags are bounded, and fewer groups have an age of the oldest undelivered entry.",
         ..BLANK
     },
     Setting {
