@@ -78,11 +78,11 @@ fn an_error_stands_at_its_group_and_widens_no_column() {
         lines.iter().map(|line| line.ends_with(message)).collect::<Vec<_>>(),
         [false, true, true, false]
     );
-    assert!(lines[0].ends_with("LAST DELIVERED   ERROR"), "{table}");
+    assert!(lines[0].ends_with("STATE  REASON"), "{table}");
     let starts = [lines[1], lines[2]].map(|line| line.find(message));
-    assert_eq!(starts, [lines[0].find("ERROR"); 2], "{table}");
+    assert_eq!(starts, [lines[0].find("REASON"); 2], "{table}");
     let sound = render(&report(&of_streams(now, vec![stream_of("s", vec![])]), now));
-    assert!(!sound.contains("ERROR"), "{sound}");
+    assert!(!sound.contains("REASON"), "{sound}");
 }
 
 #[test]

@@ -37,8 +37,13 @@ impl Version {
         )
     }
 
-    /// 6.0 knows no such setting and needs none.
+    /// Whether it counts neither what was ever added to a stream nor what groups have read: before Redis 7.0.
+    pub fn lacks_counters(&self) -> bool {
+        self.name.contains("6.0")
+    }
+
+    /// Redis 6.0 knows no such setting and needs none.
     fn debug_arguments(&self) -> usize {
-        if self.name.contains("6.0") { 0 } else { 2 }
+        if self.lacks_counters() { 0 } else { 2 }
     }
 }

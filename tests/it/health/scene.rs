@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use redis::{Connection, Value, cmd};
 
 use super::clock::Clock;
-use crate::support::{exporter::Streamgauge, redis::RedisServer, samples::Samples, wait};
+use crate::{
+    servers::Version,
+    support::{exporter::Streamgauge, redis::RedisServer, samples::Samples, wait},
+};
 
 /// Seconds from one step to the next.
 pub const STEP: u64 = 15;
@@ -75,8 +78,8 @@ impl Hands {
 
 impl Scene {
     /// Nothing has happened yet.
-    pub fn new() -> Scene {
-        let redis = RedisServer::start();
+    pub fn new(version: &Version) -> Scene {
+        let redis = version.start();
         redis.run(&["XGROUP CREATE orders workers 0 MKSTREAM"]);
         let clock = Clock::before(&redis);
         clock.let_poll();
@@ -88,8 +91,8 @@ impl Scene {
     }
 
     /// After five healthy minutes: 300 entries come at every step, and are done by two consumers.
-    pub fn healthy() -> Scene {
-        let mut scene = Scene::new();
+    pub fn healthy(version: &Version) -> Scene {
+        let mut scene = Scene::new(version);
         scene.pass(300, |hands| {
             hands.add(300);
             hands.work("alice", 150);

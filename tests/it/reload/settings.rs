@@ -1,7 +1,7 @@
 //! Settings of the process itself: those that follow, and those that need a restart.
 
 use super::{IN_USE, OF_NO_USE, Reloadable, SUCCESSFUL, servers};
-use crate::support::{fake::FakeRedis, http};
+use crate::support::{fake::FakeRedis, http, redis::RedisServer, tool::needs};
 
 const MEND: &str = "needs a restart to change: restart streamgauge, or put back what it was started with";
 
@@ -82,4 +82,21 @@ fn intervals_budgets_and_policies_follow() {
     it.gauge.until(lag, None).check(&[("redis_up", Some(1.0))]);
     it.gauge.poll();
     assert_eq!(redis.connections(), 1);
+}
+
+#[test]
+fn the_rules_for_states_follow() {
+    needs!("redis-server");
+    let redis = RedisServer::start();
+    redis.run(&["XGROUP CREATE orders workers 0 MKSTREAM", "XADD orders * n 1"]);
+    let one = servers(&[("one", &redis.url(), "")]);
+    let with = |health: &str| format!("health: {{{health}}}\npoll: {{interval: 200ms}}\n{one}");
+    let it = Reloadable::start(&with("floor: 1"));
+    let state = |state: &str| format!("redis_stream_group_state{{state=\"{state}\"}}");
+    // One entry is a handful, without consumers or with.
+    it.gauge.until(&state("ok"), Some(1.0));
+    it.reload(&with("floor: 0"));
+    it.gauge.until(&state("no_consumers"), Some(1.0)).check(&[(&state("ok"), None)]);
+    it.reload(&with("floor: 1"));
+    it.gauge.until(&state("ok"), Some(1.0));
 }
