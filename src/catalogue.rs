@@ -11,7 +11,9 @@ mod absent;
 pub mod exporter;
 pub mod samples;
 
-use absent::{never_active, not_draining, nothing_pending, unmeasured, unproved};
+use absent::{
+    never_active, not_draining, nothing_pending, nothing_undelivered, pending_unjudged, unmeasured, unproved,
+};
 use exporter::{AdapterRequests, AdapterStats, Distribution, Exporter};
 
 /// One metric: a row of the table.
@@ -219,13 +221,13 @@ pub static CATALOGUE: &[Metric] = &[
         Read::ServerCounts("limit", |server| server.counters.limited())),
     metric!("streamgauge_lag_disagreements_total", Counter, None, Never, "Times that the lag which Redis reports contradicted the truth: one for each group and poll. Nil contradicts nothing.",
         Read::Server(|server, _| count(server.counters.lag_disagreements))),
-    metric!("streamgauge_lag_entries_read_total", Counter, None, Never, "Entries read from streams in order to count them, within the budget of the lag settings.",
+    metric!("streamgauge_lag_entries_read_total", Counter, None, Never, "Entries read from streams in order to count them and to find the oldest undelivered ones, within the budget of the lag settings.",
         Read::Server(|server, _| count(server.counters.lag_entries_read))),
     metric!("streamgauge_redis_commands_total", Counter, None, Never, "Commands sent to this Redis server.",
         Read::Server(|server, _| count(server.counters.commands))),
 
     // One stream.
-    metric!("redis_stream_up", Gauge, None, Never, "1 if every command about this stream succeeded in the latest poll, else 0. What limits leave out is no failure: streamgauge_limit_dropped_total counts it.",
+    metric!("redis_stream_up", Gauge, None, Never, "1 if every command about this stream succeeded in the latest poll, else 0. What limits leave out is no failure: streamgauge_limit_dropped_total counts it. Nor is an oldest undelivered entry that may not be read.",
         Read::Entry(|entry| flag(entry.faults().next().is_none()))),
     metric!("redis_stream_exists", Gauge, None, Never, "1 if the stream exists, 0 if it is configured but does not; absent when that could not be read.",
         Read::Entry(|entry| flag(entry.state.as_ref().ok()?.is_some()))),
@@ -271,12 +273,16 @@ pub static CATALOGUE: &[Metric] = &[
         Read::Group(|group, _| count(group.last_delivered_id?.ms))),
     metric!("redis_stream_group_entries_read", Gauge, None, Never, "The group's own counter of entries read; absent where Redis has lost it (XINFO GROUPS entries-read, Redis 7.0 and later).",
         Read::Group(|group, _| Some(group.entries_read? as f64))),
+    metric!("redis_stream_group_oldest_undelivered_age_seconds", Gauge, SECONDS, Max(nothing_undelivered), "Time since the first entry above the group's last-delivered-id was added; absent where there is none, IDs are not times, it may not be read, or the budget of the lag settings did not suffice to find it (XINFO STREAM, XRANGE).",
+        Read::Group(|group, view| group.oldest_undelivered_id()?.age_seconds(view.redis_time))),
     metric!("redis_stream_group_oldest_pending_age_seconds", Gauge, SECONDS, Max(nothing_pending), "Time since the pending entry with the lowest ID was added; absent where nothing is pending or IDs are not times (XPENDING).",
         Read::Group(|group, view| oldest_pending(group)?.id.age_seconds(view.redis_time))),
     metric!("redis_stream_group_oldest_pending_idle_seconds", Gauge, SECONDS, Max(nothing_pending), "Time since the pending entry with the lowest ID was last delivered; absent where nothing is pending (XPENDING).",
         Read::Group(|group, _| Some(oldest_pending(group)?.idle.as_secs_f64()))),
     metric!("redis_stream_group_oldest_pending_deliveries", Gauge, None, Max(nothing_pending), "How often the pending entry with the lowest ID was delivered; absent where nothing is pending (XPENDING).",
         Read::Group(|group, _| count(oldest_pending(group)?.deliveries))),
+    metric!("redis_stream_group_oldest_pending_deleted", Gauge, None, Max(pending_unjudged), "1 if the stream has lost the pending entry with the lowest ID, trimmed or deleted, so that whoever reads it again gets nil; 0 if it is still there; absent where nothing is pending, or where that does not follow from the ends of the stream and its highest deleted ID (XPENDING, XINFO STREAM).",
+        Read::Group(|group, _| flag(oldest_pending(group)?.is_deleted?))),
 
     metric!("redis_stream_group_state", Gauge, None, Never, "1 on how the group is: idle, ok, catching_up, falling_behind, stalled, no_consumers, stuck or unknown (docs/health.md). The reason in words is in the JSON.",
         Read::GroupState("state", |group| group.health.state.label())),

@@ -151,7 +151,7 @@ commands! {
         "shows streamgauge by its name in `CLIENT LIST`", "the name there; nothing is reported";
     INFO: "INFO", Always, Servers::ALL, false,
         "the version, and whether the server was restarted, has failed over, or is a replica without its primary",
-        "nothing is remembered between polls, so more lags are counted or bounded; the data of a replica without its primary is taken for current; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
+        "nothing is remembered between polls, so more lags are counted or bounded; whether a pending entry between the ends of its stream still exists is not known; the data of a replica without its primary is taken for current; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
     TIME: "TIME", Always, Servers::ALL, true, "the clock that ages are told by", "every number: the poll fails";
     SCAN: "SCAN", Globs, Servers::ALL, true,
         "finds the streams that a glob means", "the streams that a glob means; `redis_up` is 0, those with exact names are measured";
@@ -159,8 +159,8 @@ commands! {
     XINFO_STREAM: "XINFO STREAM", Always, Servers::ALL, true, "length, ends and counters of a stream", "every stream";
     XINFO_GROUPS: "XINFO GROUPS", Always, Servers::ALL, true, "the groups of a stream", "every stream";
     XRANGE: "XRANGE", Entries, Servers::ALL, true,
-        "counts entries, at most as many as the budget allows; looks whether an entry still exists",
-        "lags that do not follow from the ends of the stream are bounded; `redis_stream_up` is 0";
+        "counts entries, at most as many as the budget allows; finds the oldest undelivered one; looks whether an entry still exists",
+        "lags that do not follow from the ends of the stream are bounded, and `redis_stream_up` is 0 there; the age of the oldest undelivered entry where the ends do not tell it, which alone leaves `redis_stream_up` at 1";
     XREVRANGE: "XREVRANGE", Entries, Servers::ALL, true,
         "the same, downwards",
         "lags that can only be counted downwards, or in both directions at once, are bounded; `redis_stream_up` is 0";

@@ -196,6 +196,7 @@ pub fn oldest_pending(reply: &Value) -> Result<Option<OldestPending>, Unexpected
         id: id("XPENDING", entry_id)?,
         idle: Duration::from_millis(integer(idle).ok_or(PENDING)?.try_into().unwrap_or(0)),
         deliveries: integer(deliveries).and_then(|n| u64::try_from(n).ok()).ok_or(PENDING)?,
+        is_deleted: None,
     }))
 }
 

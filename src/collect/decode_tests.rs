@@ -213,7 +213,12 @@ fn oldest_pending_entry() {
     let reply = |id: &str, idle, deliveries| {
         list([list([text(id), text("worker"), Value::Int(idle), Value::Int(deliveries)])])
     };
-    let found = |id, idle, deliveries| OldestPending { id, idle: Duration::from_millis(idle), deliveries };
+    let found = |id, idle, deliveries| OldestPending {
+        id,
+        idle: Duration::from_millis(idle),
+        deliveries,
+        is_deleted: None,
+    };
     assert_eq!(oldest_pending(&list([])), Ok(None));
     assert_eq!(oldest_pending(&reply("5-1", 250, 3)), Ok(Some(found(StreamId::new(5, 1), 250, 3))));
     assert_eq!(oldest_pending(&reply("5-1", -250, 1)), Ok(Some(found(StreamId::new(5, 1), 0, 1))));

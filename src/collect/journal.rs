@@ -25,6 +25,8 @@ pub struct Journal {
     state: Option<Way>,
     /// Streams that cannot be read, with the kind of the fault.
     failing: BTreeMap<Name, FaultKind>,
+    /// Whether oldest undelivered entries may not be read.
+    lacks_ages: bool,
     /// Groups whose lag Redis reports wrongly, by stream.
     disagreeing: BTreeSet<(Name, Name)>,
     /// Groups that somebody should look at, by database and stream.
@@ -49,7 +51,8 @@ impl Journal {
     #[must_use]
     pub fn new(redis: Arc<str>) -> Self {
         let (failing, disagreeing, ailing, limited) = Default::default();
-        Journal { redis, state: None, failing, disagreeing, ailing, limited, is_unguided: false }
+        let (is_unguided, lacks_ages) = (false, false);
+        Journal { redis, state: None, failing, lacks_ages, disagreeing, ailing, limited, is_unguided }
     }
 
     /// How the latest poll ended.
@@ -125,6 +128,7 @@ impl Journal {
     /// What a poll found. Returns the number of groups whose lag Redis reports wrongly.
     pub fn measured(&mut self, poll: &Poll) -> u64 {
         self.faults(poll);
+        self.ages(poll);
         self.limits(poll);
         self.states(poll);
         self.disagreements(poll)
@@ -169,6 +173,22 @@ impl Journal {
             tracing::info!(redis, %stream, "stream can be read again, or is gone");
         }
         self.failing = failing;
+    }
+
+    /// It is told once, with the first stream, and only where nothing else is told of the stream.
+    fn ages(&mut self, poll: &Poll) {
+        let redis = &*self.redis;
+        let mut lacking = poll.streams.iter().filter(|entry| !self.failing.contains_key(&entry.name));
+        let first = lacking.find_map(|entry| Some((&entry.name, entry.unread_ages().next()?)));
+        match first {
+            Some((stream, fault)) if !self.lacks_ages => {
+                let reason = &fault.message;
+                tracing::warn!(redis, %stream, reason, "the oldest undelivered entry cannot be read");
+            }
+            None if self.lacks_ages => tracing::info!(redis, "oldest undelivered entries can be read again"),
+            _ => {}
+        }
+        self.lacks_ages = first.is_some();
     }
 
     /// One line when a group gets into a bad state, or from one into another, and one when it is out of it.

@@ -1,8 +1,8 @@
 //! The lags of one server: a tracker for each stream, and the reading that they wish for, within the budget.
 //!
-//! Each poll asks about all streams first. Streams with a group whose lag is still open are asked once more, with the
-//! entries to count in the same transaction as a newer snapshot: what is counted is never older than what it is held
-//! against.
+//! Each poll asks about all streams first. Streams with a group whose lag or oldest undelivered entry is still open are
+//! asked once more, with the entries to read in the same transaction as a newer snapshot: what is counted is never older
+//! than what it is held against. What is read for an age comes out of what the counts leave of the budget.
 
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
@@ -13,7 +13,6 @@ use std::{
 use super::{
     ask::{self, Ask, StreamAnswer},
     connect::Link,
-    decode::GroupInfo,
     trust::{Identity, ServerInfo},
 };
 use crate::{
@@ -22,13 +21,18 @@ use crate::{
         fault::{Fault, FaultKind},
         lag::{
             Lag,
-            pages::{Pages, Share, Wish},
-            tracker::{Tracker, Trust},
+            pages::{Pages, Wish},
+            tracker::{Tracker, Trust, oldest::Oldest},
+            undelivered::Undelivered,
         },
         name::Name,
         time::UnixMicros,
     },
 };
+
+mod allot;
+
+use allot::{Allotted, Left, Size, allot};
 
 /// After this time, and up to half as long again, a tracker forgets: counters that were set by hand cannot always be
 /// told from honest ones. Spread by the stream's name, so that not all forget at once.
@@ -46,6 +50,7 @@ const ENTRIES_AT_ONCE: u64 = 1000;
 /// What is remembered of one stream.
 struct Watched {
     tracker: Tracker,
+    oldest: Oldest,
     /// When it is believed, by Redis's clock. One that goes back behind the beginning would put off the end.
     lifetime: Range<UnixMicros>,
     /// Bytes of the larger one of the first and the last entry, which XINFO STREAM returns whole.
@@ -56,13 +61,16 @@ struct Watched {
     entry_bytes: Option<u64>,
 }
 
-/// One stream as it was measured: the snapshot, and the lag of each of its groups.
+/// What waits for a group: how many entries, and which of them the longest, or why that could not be read.
+pub type Waiting = (Lag, Result<Undelivered, Fault>);
+
+/// One stream as it was measured: the snapshot, and what waits for each of its groups.
 #[derive(Debug)]
 pub struct Measured {
     /// The snapshot.
     pub answer: StreamAnswer,
     /// In the order of the groups in it.
-    pub lags: Vec<Lag>,
+    pub waiting: Vec<Waiting>,
     /// Why entries that should have been counted could not be read.
     pub counting: Result<(), Fault>,
 }
@@ -84,6 +92,21 @@ struct Open {
     /// Its place in the list of streams.
     index: usize,
     wishes: Vec<Wish>,
+    /// Those that concern no lag.
+    of_ages: Vec<Wish>,
+}
+
+impl Measured {
+    /// Entries could not be read. A missing permission costs no more than what needed it: where no lag did, the ages.
+    fn unread(&mut self, fault: Fault, of_lags: bool) {
+        if fault.kind == FaultKind::NoPerm {
+            let unknown = self.waiting.iter_mut().filter(|(_, oldest)| *oldest == Ok(Undelivered::Unknown));
+            unknown.for_each(|(_, oldest)| *oldest = Err(fault.clone()));
+        }
+        if of_lags || fault.kind != FaultKind::NoPerm {
+            self.counting = Err(fault);
+        }
+    }
 }
 
 impl Lags {
@@ -132,21 +155,22 @@ impl Lags {
         let mut open = Vec::new();
         let mut measured = Vec::with_capacity(answers.len());
         for (index, (name, answer)) in names.iter().zip(answers).enumerate() {
-            let mut pages = Pages::new(match self.budget.bytes_per_poll {
+            let of_group = match self.budget.bytes_per_poll {
                 0 => 0,
                 _ => self.budget.entries_per_group,
-            });
+            };
+            let (mut pages, mut of_ages) = (Pages::new(of_group), Pages::new(of_group));
             measured.push(match answer {
-                Ok(answer) => Ok(self.take_in(name, now, info.trust, answer, &mut pages)),
+                Ok(answer) => Ok(self.take_in(name, now, info.trust, answer, &mut pages, &mut of_ages)),
                 Err(fault) => {
                     // It may have gone to another node of a cluster, and come back.
                     self.watched.remove(*name);
                     Err(fault)
                 }
             });
-            let wishes = pages.take_wishes();
-            if !wishes.is_empty() {
-                open.push(Open { index, wishes });
+            let (wishes, of_ages) = (pages.take_wishes(), of_ages.take_wishes());
+            if !wishes.is_empty() || !of_ages.is_empty() {
+                open.push(Open { index, wishes, of_ages });
             }
         }
         let read = self.count(link, info, now, names, open, &mut measured).await?;
@@ -160,7 +184,8 @@ impl Lags {
         info
     }
 
-    /// Takes in one atomic snapshot of a stream and tells its lags, as far as memory and `pages` go.
+    /// Takes in one atomic snapshot of a stream and tells its lags, as far as memory and `pages` go; then, by these and
+    /// pages of their own, the oldest undelivered entries.
     fn take_in(
         &mut self,
         name: &Name,
@@ -168,9 +193,11 @@ impl Lags {
         trust: Trust,
         answer: StreamAnswer,
         pages: &mut Pages,
+        of_ages: &mut Pages,
     ) -> Measured {
         let watched = self.watched.entry(name.clone()).or_insert_with(|| Watched {
             tracker: Tracker::new(trust),
+            oldest: Oldest::default(),
             lifetime: now..UnixMicros(now.0.saturating_add(lifetime_micros(name))),
             ends_bytes: 0,
             groups: 0,
@@ -182,9 +209,17 @@ impl Lags {
         watched
             .tracker
             .observe(&stream, answer.groups.iter().map(|group| (&group.name, group.last_delivered_id)));
-        let lag = |group: &GroupInfo| watched.tracker.lag(&group.name, &group.facts(), pages);
-        let lags = answer.groups.iter().map(lag).collect();
-        Measured { answer, lags, counting: Ok(()) }
+        let Watched { tracker, oldest, .. } = watched;
+        let groups = answer.groups.iter();
+        let lags: Vec<_> = groups
+            .map(|group| {
+                let lag = tracker.lag(&group.name, &group.facts(), pages);
+                (&group.name, group.last_delivered_id, lag)
+            })
+            .collect();
+        let found = oldest.find(tracker, &lags, pages, of_ages);
+        let waiting = lags.iter().zip(found).map(|((.., lag), found)| (*lag, Ok(found))).collect();
+        Measured { answer, waiting, counting: Ok(()) }
     }
 
     /// Reads what the streams wish for, as far as the budget goes, and measures those streams anew.
@@ -199,111 +234,81 @@ impl Lags {
     ) -> Result<u64, Fault> {
         let start = open.partition_point(|open| open.index < self.turn);
         open.rotate_left(start);
-        self.turn = 0;
         self.polls = self.polls.wrapping_add(1);
-        let (mut read, mut bytes) = (0, 0);
+        let (mut read, mut bytes, mut turn, mut starved) = (0, 0, None, None);
         let mut rest = &mut open[..];
         while !rest.is_empty() {
             let left = Left {
                 entries: self.budget.entries_per_poll.saturating_sub(read),
                 bytes: self.budget.bytes_per_poll.saturating_sub(bytes),
             };
-            let (size, cut) = self.allot(names, rest, left);
-            if let Some(cut) = cut {
-                // The next poll begins where this one ends; a stream that had the whole budget lets the others go first.
-                self.turn = cut + usize::from(read == 0 && cut == rest[0].index);
-            }
-            let (batch, later) = std::mem::take(&mut rest).split_at_mut(size);
-            rest = if cut.is_some() { &mut [] } else { later };
+            let sizes: Vec<_> = rest.iter().map(|open| self.size(names[open.index])).collect();
+            let Allotted { streams, cut, cut_ages } = allot(rest, &sizes, self.polls, left);
+            starved = starved.or(cut_ages);
+            // The next poll begins where this one ends; a stream that had the whole budget lets the others go first.
+            turn = cut.map(|cut| cut + usize::from(read == 0 && cut == rest[0].index));
+            let (batch, later) = std::mem::take(&mut rest).split_at_mut(streams);
+            rest = if turn.is_some() { &mut [] } else { later };
             for (name, ids, of_page) in self.count_batch(link, info, now, names, batch, measured).await? {
                 (read, bytes) = (read + ids, bytes + of_page);
                 self.learn_size(name, ids, of_page);
             }
         }
+        self.turn = turn.or(starved).unwrap_or(0);
         Ok(read)
     }
 
-    /// Cuts the wishes of the first streams to what is left, up to as many as are asked for at once. Returns how many
-    /// streams these are, and the first one whose wishes were cut for want of budget.
-    fn allot(&self, names: &[&Name], open: &mut [Open], mut left: Left) -> (usize, Option<usize>) {
-        let mut asked = 0;
-        for (place, open) in open.iter_mut().enumerate() {
-            if asked >= ENTRIES_AT_ONCE {
-                return (place, None);
-            }
-            let watched = self.watched.get(names[open.index]);
-            let learned = watched.and_then(|watched| watched.entry_bytes);
-            let entry_bytes = learned.or(watched.map(|watched| watched.ends_bytes)).unwrap_or(0).max(1);
-            // One entry is always worth its bytes: without it nothing could ever be counted.
-            let fitting = (self.budget.bytes_per_group / entry_bytes).max(1);
-            let fitting = if learned.is_some() { fitting } else { fitting.min(FIRST_PAGE) };
-            let (mut cut, before) = (false, asked);
-            if open.wishes.iter().map(|wish| wish.count).sum::<u64>() > ENTRIES_AT_ONCE {
-                // Too many for one transaction: each gets its turn.
-                let first = self.polls % open.wishes.len();
-                open.wishes.rotate_left(first);
-            }
-            open.wishes.retain_mut(|wish| {
-                // Without it nothing remembered may be used: it is no part of the budget.
-                if wish.share == Share::One {
-                    return true;
-                }
-                let wanted = wish.count.min(wish.share.of(fitting, wish.upwards));
-                if asked > before && asked - before + wanted > ENTRIES_AT_ONCE {
-                    return false;
-                }
-                wish.count = wanted.min(left.entries).min(left.bytes / entry_bytes);
-                cut |= wish.count < wanted;
-                left.entries -= wish.count;
-                left.bytes -= wish.count * entry_bytes;
-                asked += wish.count;
-                wish.count > 0
-            });
-            if cut {
-                return (place + 1, Some(open.index));
-            }
-        }
-        (open.len(), None)
+    /// How large the entries of a stream are.
+    fn size(&self, name: &Name) -> Size {
+        let watched = self.watched.get(name);
+        let learned = watched.and_then(|watched| watched.entry_bytes);
+        let entry_bytes = learned.or(watched.map(|watched| watched.ends_bytes)).unwrap_or(0).max(1);
+        // One entry is always worth its bytes: without it nothing could ever be counted.
+        let fitting = (self.budget.bytes_per_group / entry_bytes).max(1);
+        Size { entry_bytes, fitting: if learned.is_some() { fitting } else { fitting.min(FIRST_PAGE) } }
     }
 
     /// Asks for the pages of some streams and measures these anew. Returns, for each stream, the entries and bytes read.
-    async fn count_batch<'n>(
+    async fn count_batch<'n, 'b>(
         &mut self,
         link: &mut Link,
         info: &ServerInfo,
         now: UnixMicros,
         names: &[&'n Name],
-        batch: &[Open],
+        batch: &'b [Open],
         measured: &mut [Result<Measured, Fault>],
     ) -> Result<Vec<(&'n Name, u64, u64)>, Fault> {
-        let batch: Vec<_> = batch.iter().filter(|open| !open.wishes.is_empty()).collect();
+        let with_all = |open: &'b Open| ([&open.wishes[..], &open.of_ages].concat(), open);
+        let batch: Vec<_> = batch.iter().map(with_all).filter(|(all, _)| !all.is_empty()).collect();
         let asks: Vec<_> = batch
             .iter()
-            .map(|open| {
+            .map(|(wishes, open)| {
                 let name = names[open.index];
-                Ask::Count(name, &open.wishes, self.stream_bytes(name))
+                Ask::Count(name, wishes, self.stream_bytes(name))
             })
             .collect();
         let answers = link.ask(&asks, ask::count_answer);
         let mut sizes = Vec::with_capacity(batch.len());
-        for (open, answer) in batch.iter().zip(answers.await?) {
+        for ((wishes, open), answer) in batch.iter().zip(answers.await?) {
             let name = names[open.index];
             match answer {
                 Ok((answer, read)) => {
-                    let mut pages = Pages::new(0);
+                    let (mut pages, mut of_ages) = (Pages::new(0), Pages::new(0));
                     let (mut ids, mut bytes) = (0, 0);
-                    for (wish, page) in open.wishes.iter().zip(read) {
+                    for (place, (wish, page)) in wishes.iter().zip(read).enumerate() {
                         (ids, bytes) = (ids + page.ids.len() as u64, bytes + page.bytes);
-                        pages.put(*wish, page.ids);
+                        let of_lags = place < open.wishes.len();
+                        if of_lags { &mut pages } else { &mut of_ages }.put(*wish, page.ids);
                     }
                     sizes.push((name, ids, bytes));
-                    measured[open.index] = Ok(self.take_in(name, now, info.trust, answer, &mut pages));
+                    let taken = self.take_in(name, now, info.trust, answer, &mut pages, &mut of_ages);
+                    measured[open.index] = Ok(taken);
                 }
                 Err(fault) if fault.kind == FaultKind::Vanished => measured[open.index] = Err(fault),
                 // What the first question brought is true all the same.
                 Err(fault) => {
                     if let Ok(measured) = &mut measured[open.index] {
-                        measured.counting = Err(fault);
+                        measured.unread(fault, !open.wishes.is_empty());
                     }
                 }
             }
@@ -318,13 +323,6 @@ impl Lags {
             watched.entry_bytes = Some(average.max(before / 4 * 3).max(1));
         }
     }
-}
-
-/// What is left of the budget of a poll.
-#[derive(Clone, Copy)]
-struct Left {
-    entries: u64,
-    bytes: u64,
 }
 
 fn lifetime_micros(name: &Name) -> u64 {

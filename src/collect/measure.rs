@@ -10,7 +10,7 @@ use super::{
     cluster::Redirect,
     connect::{Link, Peer},
     decode::GroupInfo,
-    lags::{Lags, Measured},
+    lags::{Lags, Measured, Waiting},
     trust::{Identity, ServerInfo},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         lag::{Lag, tracker::CounterTrust},
         limits::{Cut, Limit, keep},
         name::Name,
-        snapshot::{Consumer, Group, Stream, StreamEntry},
+        snapshot::{Consumer, Group, OldestPending, Stream, StreamEntry},
         time::UnixMicros,
     },
 };
@@ -70,7 +70,8 @@ pub async fn measure(
         .map(|(name, measured)| Ok(Some(stream(name, measured?, redis_time, &info, server))));
     let entries = names.iter().zip(states).map(|(name, state)| entry(name, state, peer.database, server));
     let mut streams = entries.collect::<Vec<_>>();
-    let vanished = ask_groups(link, &mut streams, server, peer.read_only).await?;
+    let hidden = info.trust.hidden_deletions;
+    let vanished = ask_groups(link, &mut streams, server, peer.read_only, hidden).await?;
     let is_cluster_node = info.is_cluster_node();
     let (version, identity) = (info.version, info.identity);
     Ok(Answer { version, identity, is_cluster_node, streams, redirects, vanished, entries_read })
@@ -104,14 +105,14 @@ fn stream(
 ) -> Stream {
     let info = measured.answer.stream;
     let is_expected = |group: &Name| expected(name, server).any(|expected| expected == group);
-    let mut included: Vec<_> = measured.answer.groups.into_iter().zip(measured.lags).collect();
+    let mut included: Vec<_> = measured.answer.groups.into_iter().zip(measured.waiting).collect();
     included.retain(|(info, _)| server.groups.includes(&info.name) || is_expected(&info.name));
     let names: Vec<_> = included.iter().map(|(info, _)| &info.name).collect();
     let most = server.limits.groups_per_stream;
     let kept = keep(&names, |group| is_expected(group), most);
     let count = included.len();
     let kept = included.into_iter().zip(kept).filter(|(_, kept)| *kept);
-    let mut groups: Vec<_> = kept.map(|((info, lag), _)| group(info, lag, server)).collect();
+    let mut groups: Vec<_> = kept.map(|((info, waiting), _)| group(info, waiting, server)).collect();
     groups.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let left_out = count - groups.len();
     let cut = (left_out > 0).then(|| {
@@ -135,7 +136,7 @@ fn stream(
     }
 }
 
-fn group(info: GroupInfo, lag: Lag, server: &RedisServer) -> Group {
+fn group(info: GroupInfo, (lag, oldest_undelivered): Waiting, server: &RedisServer) -> Group {
     Group {
         name: info.name,
         consumer_count: info.consumers,
@@ -144,6 +145,7 @@ fn group(info: GroupInfo, lag: Lag, server: &RedisServer) -> Group {
         entries_read: info.entries_read,
         reported_lag: info.lag,
         lag,
+        oldest_undelivered,
         oldest_pending: Ok(None),
         consumers: server.consumers.then(|| Ok(Vec::new())),
         cut: None,
@@ -177,6 +179,7 @@ async fn ask_groups(
     streams: &mut [StreamEntry],
     server: &RedisServer,
     read_only: bool,
+    hidden_deletions: bool,
 ) -> Result<u64, Fault> {
     let most = server.limits.consumers_per_group;
     // XPENDING without a range names all owners at once, however many: its cost has no bound.
@@ -199,7 +202,9 @@ async fn ask_groups(
             continue;
         };
         // One that is expected and was deleted meanwhile is missing from now on, not from sums over this poll.
-        let (mut missing, before) = (Vec::new(), stream.groups.len());
+        let (mut missing, before, facts) = (Vec::new(), stream.groups.len(), stream.facts());
+        // What was gone from the snapshot is gone; what is pending by now and was added since, it does not tell of.
+        let is_deleted = |id| facts.still_has(id, hidden_deletions).map(|exists| !exists);
         stream.groups.retain_mut(|group| {
             let mut owners = (group.pending == 0).then(Vec::new);
             if group.pending > 0
@@ -207,7 +212,9 @@ async fn ask_groups(
             {
                 group.oldest_pending = answer.map(|answer| {
                     owners = answer.owners;
-                    answer.oldest
+                    let judged =
+                        |oldest: OldestPending| OldestPending { is_deleted: is_deleted(oldest.id), ..oldest };
+                    answer.oldest.map(judged)
                 });
             }
             if server.consumers && group.consumer_count > most {

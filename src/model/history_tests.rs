@@ -56,7 +56,8 @@ fn it_tells_since_when_things_are_as_they_are() {
 #[test]
 fn it_tells_how_often_the_oldest_entry_came_back() {
     let with = |seconds, id, deliveries| {
-        let oldest = OldestPending { id: StreamId::new(id, 0), idle: Duration::ZERO, deliveries };
+        let oldest =
+            OldestPending { id: StreamId::new(id, 0), idle: Duration::ZERO, deliveries, is_deleted: None };
         Observation { oldest_pending: Some(Some(oldest)), ..at(seconds, 9, 9, 1) }
     };
     assert_eq!(after(&[with(0, 1, 7), with(1, 1, 7)]).redelivered(), 0);

@@ -11,7 +11,7 @@ use std::{
 use super::{
     fault::{Fault, FaultKind},
     health::Health,
-    lag::{Lag, Policy},
+    lag::{Lag, Policy, StreamFacts, undelivered::Undelivered},
     limits::{Cut, Limit},
     name::Name,
     stream_id::StreamId,
@@ -230,7 +230,13 @@ impl StreamEntry {
 
     /// Both in words: all that is not here.
     pub fn gaps(&self) -> impl Iterator<Item = &Fault> {
-        self.faults().chain(self.cuts().map(|cut| &cut.fault))
+        self.faults().chain(self.unread_ages()).chain(self.cuts().map(|cut| &cut.fault))
+    }
+
+    /// Why the oldest undelivered entries of groups may not be read. That costs their ages and nothing else: it is no fault
+    /// of the stream.
+    pub fn unread_ages(&self) -> impl Iterator<Item = &Fault> {
+        self.groups().filter_map(|group| group.oldest_undelivered.as_ref().err())
     }
 
     /// Everything about this stream that limits leave out.
@@ -271,6 +277,20 @@ pub struct Stream {
     pub cut: Option<Cut>,
 }
 
+impl Stream {
+    /// What its entries are judged by.
+    #[must_use]
+    pub fn facts(&self) -> StreamFacts {
+        StreamFacts {
+            length: self.length,
+            entries_added: self.entries_added,
+            max_deleted: self.max_deleted_entry_id,
+            last_generated: self.last_generated_id,
+            ends: self.ends,
+        }
+    }
+}
+
 /// A consumer group as `XINFO GROUPS` describes it, with its lag and what was asked of it apart.
 #[derive(Clone, Debug)]
 pub struct Group {
@@ -288,6 +308,8 @@ pub struct Group {
     pub reported_lag: Option<i64>,
     /// The true lag, as far as it is known.
     pub lag: Lag,
+    /// The first entry above the last-delivered ID, of the same moment as the lag; or why it may not be read.
+    pub oldest_undelivered: Result<Undelivered, Fault>,
     /// The pending entry with the lowest ID (`XPENDING … - + 1`); `None` where nothing is pending.
     pub oldest_pending: Result<Option<OldestPending>, Fault>,
     /// The consumers (`XINFO CONSUMERS`), ordered by name; `None` where the configuration does not ask for them, or a
@@ -311,6 +333,10 @@ impl Group {
             entries_read: None,
             reported_lag: None,
             lag,
+            oldest_undelivered: Ok(match lag {
+                Lag::NoStream => Undelivered::Nothing,
+                _ => Undelivered::Unknown,
+            }),
             oldest_pending: Ok(None),
             consumers: None,
             cut: None,
@@ -332,7 +358,14 @@ impl Group {
 
     /// The same, and what a limit leaves out.
     pub fn gaps(&self) -> impl Iterator<Item = &Fault> {
-        self.faults().chain(self.cut.as_ref().map(|cut| &cut.fault))
+        let age = self.oldest_undelivered.as_ref().err();
+        self.faults().chain(age).chain(self.cut.as_ref().map(|cut| &cut.fault))
+    }
+
+    /// The first entry above the last-delivered ID, where there is one and it is known.
+    #[must_use]
+    pub fn oldest_undelivered_id(&self) -> Option<StreamId> {
+        self.oldest_undelivered.as_ref().ok()?.id()
     }
 }
 
@@ -345,6 +378,8 @@ pub struct OldestPending {
     pub idle: Duration,
     /// How often it was delivered.
     pub deliveries: u64,
+    /// Whether the stream has lost it, trimmed or deleted: whoever reads it again gets nil. `None` where that is not known.
+    pub is_deleted: Option<bool>,
 }
 
 /// A consumer as `XINFO CONSUMERS` describes it, or as the owner of pending entries.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::model::{
     lag::Policy,
     name::Name,
-    snapshot::{Group, Poll, Server, Snapshot, StreamEntry},
+    snapshot::{Group, Poll, Server, Snapshot, StreamEntry, View},
 };
 
 /// Everything that was measured, server by server.
@@ -107,6 +107,9 @@ pub struct GroupReport<'a> {
     pub entries_lost: Option<u64>,
     /// Highest ID delivered; null for a group that is expected and does not exist.
     pub last_delivered_id: Option<String>,
+    /// Time since the first entry above the last-delivered ID was added, in seconds; null where there is none, or it is not
+    /// known.
+    pub oldest_undelivered_age_seconds: Option<f64>,
     /// Time since the pending entry with the lowest ID was last delivered, in seconds.
     pub oldest_pending_idle_seconds: Option<f64>,
     /// What could not be read of this group, or is left out by a limit, and why.
@@ -182,11 +185,11 @@ fn stream_report(entry: &StreamEntry, policy: Policy) -> StreamReport<'_> {
         exists: entry.state.as_ref().ok().map(Option::is_some),
         error: entry.gaps().next().map(|fault| fault.message.as_str()),
         length: stream.map(|stream| stream.length),
-        groups: entry.groups().map(|group| group_report(group, policy)).collect(),
+        groups: entry.groups().map(|group| group_report(group, &entry.view(policy))).collect(),
     }
 }
 
-fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
+fn group_report<'a>(group: &'a Group, view: &View) -> GroupReport<'a> {
     let oldest_pending = group.oldest_pending.as_ref().ok().copied().flatten();
     let health = &group.health;
     GroupReport {
@@ -195,13 +198,13 @@ fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
         state: health.state.label(),
         is_bad: health.state.is_bad(),
         state_reason: &health.reason,
-        lag: group.lag.entries(policy),
+        lag: group.lag.entries(view.policy),
         lag_source: group.lag.source(),
         lag_lower_bound: group.lag.bounds().map(|(lower, _)| lower),
         lag_upper_bound: group.lag.bounds().map(|(_, upper)| upper),
         redis_lag: group.reported_lag,
         pending: group.pending,
-        backlog: group.backlog(policy),
+        backlog: group.backlog(view.policy),
         consumers: group.consumer_count,
         consumers_by_activity: health.activity.map(|activity| activity.counts().into()),
         messages_claimable: health.activity.map(|activity| activity.claimable),
@@ -211,6 +214,9 @@ fn group_report(group: &Group, policy: Policy) -> GroupReport<'_> {
         drain_seconds: health.flow.drain.map(|drain| drain.as_secs_f64()),
         entries_lost: health.lost,
         last_delivered_id: group.last_delivered_id.map(|id| id.to_string()),
+        oldest_undelivered_age_seconds: group
+            .oldest_undelivered_id()
+            .and_then(|id| id.age_seconds(view.redis_time)),
         oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
         error: group.gaps().next().map(|fault| fault.message.as_str()),
     }

@@ -132,7 +132,7 @@ fn what_adds_up_comes_as_one_item_for_each_series() {
 fn ages_come_as_the_largest() {
     let idle = |seconds| {
         let id = StreamId::new(1, 1);
-        Ok(Some(OldestPending { id, idle: Duration::from_secs(seconds), deliveries: 1 }))
+        Ok(Some(OldestPending { id, idle: Duration::from_secs(seconds), deliveries: 1, is_deleted: None }))
     };
     let group = |name, seconds| Group {
         pending: 1,

@@ -12,7 +12,7 @@ use crate::{
         fault::{Fault, FaultKind},
         flow::Flow,
         health::{Health, State},
-        lag::{Lag, Policy},
+        lag::{Lag, Policy, undelivered::Undelivered},
         name::Name,
         snapshot::{Consumer, Counters, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
         stream_id::StreamId,
@@ -25,7 +25,7 @@ use crate::{
 pub const HOSTILE: &[u8] = b"<script>'\"} 7\n# TYPE forged\\\xff";
 
 /// Redis's clock in the snapshot, in milliseconds.
-const NOW_MS: u64 = 1_732_320_000_000;
+pub const NOW_MS: u64 = 1_732_320_000_000;
 
 /// Compares with a golden file in `src/serve/snapshots/`.
 macro_rules! assert_golden {
@@ -108,6 +108,10 @@ pub fn group_of(name: impl Into<Name>, lag: Lag) -> Group {
         last_delivered_id: Some(StreamId::new(NOW_MS - 1500, 2)),
         entries_read: Some(100),
         reported_lag: Some(0),
+        oldest_undelivered: Ok(match lag {
+            Lag::Exact { entries: 0, .. } => Undelivered::Nothing,
+            _ => Undelivered::Unknown,
+        }),
         lag,
         oldest_pending: Ok(None),
         consumers: Some(Ok(vec![])),
@@ -218,10 +222,12 @@ fn shipping() -> Group {
         pending: 5,
         entries_read: Some(93),
         reported_lag: Some(7),
+        oldest_undelivered: Ok(Undelivered::Oldest(StreamId::new(NOW_MS - 900, 0))),
         oldest_pending: Ok(Some(OldestPending {
             id: StreamId::new(NOW_MS - 30_000, 0),
             idle: Duration::from_millis(12_500),
             deliveries: 4,
+            is_deleted: Some(true),
         })),
         consumers: Some(Ok(vec![
             consumer("busy", 5, Some(Duration::from_millis(1500))),
@@ -254,6 +260,7 @@ fn billing() -> Group {
             id: StreamId::new(1, 1),
             idle: Duration::from_secs(7200),
             deliveries: 1,
+            is_deleted: None,
         })),
         consumers: None,
         health: Health {

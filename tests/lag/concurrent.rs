@@ -216,13 +216,18 @@ fn look(version: &Version, server: &RedisServer) -> BTreeMap<&'static str, u64> 
     let mut moods = Random::new(1);
     let mut rates = BTreeMap::new();
     for look in 0..LOOKS {
-        gauge.set_budget([0, 1, 5, 20, 100, 400][moods.below(6) as usize]);
+        let budget = [0, 1, 5, 20, 100, 400][moods.below(6) as usize];
+        gauge.set_budget(budget);
         let readings = gauge.look();
         assert!(!readings.is_empty(), "{}: the stream is gone", version.name);
         for reading in readings {
             reading.check(&format!("{} look {look}", version.name));
             let is_zero = matches!(reading.lag, Lag::Exact { entries: 0, .. });
             assert_eq!(is_zero, reading.truth == 0, "{} look {look}: {reading:?}", version.name);
+            if reading.truth > 0 && budget > 0 {
+                let known = reading.oldest.id().is_some();
+                *rates.entry(if known { "oldest known" } else { "oldest unknown" }).or_default() += 1;
+            }
             *rates.entry(if is_zero { "zero" } else { reading.lag.source() }).or_default() += 1;
         }
     }

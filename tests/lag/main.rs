@@ -8,6 +8,7 @@ mod concurrent;
 mod fuzz;
 mod gauge;
 mod history;
+mod oldest;
 mod published;
 mod servers;
 #[path = "../it/support/mod.rs"]

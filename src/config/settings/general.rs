@@ -71,7 +71,7 @@ pub static ROWS: &[Setting] = &[
         default: Some("100"),
         flag: Some("lag.entries-per-group"),
         example: "100",
-        help: "Most entries to read in one poll in order to count the lag of one group. With 0 nothing is counted, and more lags are bounded.",
+        help: "Most entries to read in one poll in order to count the lag of one group; beside these at most 16, to find the oldest one that waits for it. With 0 nothing is counted, more lags are bounded, and fewer groups have an age of the oldest undelivered entry.",
         ..BLANK
     },
     Setting {
@@ -98,7 +98,7 @@ pub static ROWS: &[Setting] = &[
         default: Some("16777216"),
         flag: Some("lag.bytes-per-poll"),
         example: "16777216",
-        help: "Most bytes to read from one server, or from one node of a cluster, in one poll in order to count lags, by the average size of each stream's entries. With 0 no entry is ever read, neither to count nor to look whether it still exists: XRANGE and XREVRANGE are not sent, nothing is remembered between polls, and more lags are bounded.",
+        help: "Most bytes to read from one server, or from one node of a cluster, in one poll in order to count lags, by the average size of each stream's entries. With 0 no entry is ever read, neither to count nor to look whether it still exists: XRANGE and XREVRANGE are not sent, nothing is remembered between polls, more lags are bounded, and fewer groups have an age of the oldest undelivered entry.",
         ..BLANK
     },
     Setting {

@@ -213,7 +213,7 @@ impl Course {
 
     /// Rule 4.
     fn stuck(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
-        let OldestPending { id, idle, deliveries } = now.oldest()?;
+        let OldestPending { id, idle, deliveries, .. } = now.oldest()?;
         let comes_back = self.history.redelivered() > 0 || idle >= rules.claim_time;
         (deliveries > MOST_DELIVERIES && comes_back).then(|| {
             let reason = format!(

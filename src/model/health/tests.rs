@@ -65,7 +65,7 @@ impl Group {
             activity.claimable = pending;
         }
         let (idle, deliveries) = (Duration::from_secs(self.idle), self.deliveries);
-        let oldest = OldestPending { id: id(acknowledged + 1), idle, deliveries };
+        let oldest = OldestPending { id: id(acknowledged + 1), idle, deliveries, is_deleted: None };
         Observation {
             at: UnixMicros(second * 1_000_000),
             stream: StreamFacts {
@@ -212,7 +212,7 @@ fn entries_that_nobody_claims() {
         let mut now = Group { added: 1000.0 + second as f64, ..STEADY }.seen(second);
         let id = StreamId::new(900, 0);
         let idle = Duration::from_secs(second);
-        now.oldest_pending = Some(Some(OldestPending { id, idle, deliveries: 1 }));
+        now.oldest_pending = Some(Some(OldestPending { id, idle, deliveries: 1, is_deleted: None }));
         now.pending = 5;
         now.lag = (0, 0);
         now.last_delivered = StreamId::new(1000 + second, 0);

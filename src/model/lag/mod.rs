@@ -9,6 +9,7 @@
 //! | [`ladder`] | points of the stream whose count is proved, carried from poll to poll as long as the [`witness`] exists | [`Lag::Exact`], derived |
 //! | [`tracker`] | the group's own counter, once it agreed with an exact lag | [`Lag::Reported`] |
 //! | [`pages`] | entries that were read, within a budget | [`Lag::Exact`], counted |
+//! | [`tracker::oldest`] | which entry is the first of those above; it reads what the tracker trusts and changes nothing | [`undelivered::Undelivered`] |
 //!
 //! Where none of them decides, the lag is [`Lag::Bounded`]: at least 1, since zero is always decided by [`rules`]. A lag of
 //! which nothing is known does not get here: the stream, or the whole poll, is a fault then.
@@ -20,6 +21,7 @@ pub mod ladder;
 pub mod pages;
 pub mod rules;
 pub mod tracker;
+pub mod undelivered;
 pub mod witness;
 
 /// What is known about a group's lag. Counts are entries.

@@ -101,14 +101,47 @@ impl Pages {
 
     /// The entries above `from` up to `to`, lowest first; wished for where they are not known.
     pub fn up(&mut self, from: StreamId, to: StreamId, share: Share) -> Option<Part> {
-        let page =
-            self.pages.iter().filter(|page| page.from <= from && from < page.to).max_by_key(|page| page.to);
-        let Some(page) = page else {
+        let Some(page) = self.from(from) else {
             self.wish(Wish { from, to, upwards: true, count: share.of(self.budget, true), share });
             return None;
         };
         let ids = page.ids.iter().copied().filter(|id| from < *id && *id <= to).collect();
         Some(Part { ids, complete: page.to >= to })
+    }
+
+    /// The page that tells most of the entries above `from`.
+    fn from(&self, from: StreamId) -> Option<&Page> {
+        self.pages.iter().filter(|page| page.from <= from && from < page.to).max_by_key(|page| page.to)
+    }
+
+    /// The first entry above `from`, where that is known.
+    #[must_use]
+    pub fn first(&self, from: StreamId) -> Option<StreamId> {
+        self.from(from)?.ids.iter().copied().find(|id| from < *id)
+    }
+
+    /// Whether a page is wished for that begins above `from`.
+    #[must_use]
+    pub fn will_tell_first(&self, from: StreamId) -> bool {
+        self.wishes.iter().any(|wish| wish.upwards && wish.from == from)
+    }
+
+    /// Wishes for the first entry above `from`, up to `to`, and those that follow, `most` in all.
+    pub fn wish_first(&mut self, from: StreamId, to: StreamId, most: u64) {
+        let count = self.budget.min(most);
+        self.wish(Wish { from, to, upwards: true, count, share: Share::Whole });
+    }
+
+    /// Whether an entry exists, where that is known.
+    #[must_use]
+    pub fn has(&self, entry: StreamId) -> Option<bool> {
+        let page = self.from(entry.predecessor())?;
+        Some(page.ids.contains(&entry))
+    }
+
+    /// Wishes to know whether an entry exists.
+    pub fn wish_entry(&mut self, entry: StreamId) {
+        self.wish(Wish { from: entry.predecessor(), to: entry, upwards: true, count: 1, share: Share::One });
     }
 
     /// The entries up to `to` and above `from`, highest first; wished for where they are not known.
@@ -183,9 +216,27 @@ mod tests {
     }
 
     #[test]
+    fn the_first_entry_is_told_by_any_page_that_has_it() {
+        let mut pages = Pages::new(4);
+        assert_eq!(pages.up(id(2), id(9), Share::Half), None);
+        assert_eq!([2, 3].map(|ms| pages.will_tell_first(id(ms))), [true, false]);
+        pages.wish_first(id(5), id(9), 16);
+        pages.wish_first(id(6), id(9), 1);
+        let wishes = pages.take_wishes();
+        let asked: Vec<_> = wishes.iter().map(|wish| (wish.from, wish.count)).collect();
+        assert_eq!(asked, [(id(2), 2), (id(5), 4), (id(6), 1)]);
+        pages.put(wishes[0], ids(&[3, 4]));
+        pages.put(wishes[2], ids(&[7]));
+        let first = [2, 3, 4, 6].map(|ms| pages.first(id(ms)));
+        // What lies between the pages is not known.
+        assert_eq!(first, [Some(id(3)), Some(id(4)), None, Some(id(7))]);
+    }
+
+    #[test]
     fn nothing_is_wished_for_without_a_budget() {
         let mut pages = Pages::new(0);
         assert_eq!(pages.up(id(1), id(9), Share::Whole), None);
+        pages.wish_first(id(1), id(9), 1);
         assert!(pages.take_wishes().is_empty());
     }
 }

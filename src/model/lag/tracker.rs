@@ -15,30 +15,13 @@ use super::{
 };
 use crate::model::{name::Name, stream_id::StreamId};
 
+pub mod oldest;
+mod trust;
+
+pub use trust::{CounterTrust, Trust};
+
 /// Most points of a walk that are remembered; beyond, every other one is dropped.
 const MAX_WALK: usize = 40;
-
-/// How far a server's counters can be trusted; it follows from its version and role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trust {
-    /// Whether anything may be remembered: only where a restart or a change of role would be seen.
-    pub memory: bool,
-    /// When a group's entries-read may be trusted once it has agreed.
-    pub counter: CounterTrust,
-    /// Whether deletions may hide from max-deleted-entry-id (8.2 and later: trims of acknowledged entries; not measured).
-    pub hidden_deletions: bool,
-}
-
-/// When a group's entries-read may be trusted after it agreed with an exact lag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CounterTrust {
-    /// Never: on replicas the counter is lost or wrong after a full synchronisation.
-    Never,
-    /// As long as nothing was deleted above the point at which it agreed.
-    NothingDeleted,
-    /// Always: the server sets it to nil by itself when it cannot count.
-    Always,
-}
 
 /// The point at which a group's entries-read agreed with an exact lag.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +54,8 @@ pub struct Tracker {
     ladder: Ladder,
     witness: Witness,
     groups: HashMap<Name, GroupMemory>,
+    /// How often something was forgotten.
+    era: u64,
     /// Where each group stood in the latest snapshot.
     positions: HashMap<Name, StreamId>,
 }
@@ -86,6 +71,7 @@ impl Tracker {
             ladder: Ladder::default(),
             witness: Witness::default(),
             groups: HashMap::new(),
+            era: 0,
             positions: HashMap::new(),
         }
     }
@@ -94,7 +80,12 @@ impl Tracker {
     pub fn forget(&mut self) {
         self.ladder.forget();
         self.witness = Witness::default();
+        self.forget_groups();
+    }
+
+    fn forget_groups(&mut self) {
         self.groups.clear();
+        self.era += 1;
     }
 
     /// Takes in an atomic snapshot: the stream, and the last-delivered ID of each of its groups.
@@ -116,7 +107,7 @@ impl Tracker {
         let floor = self.trust.hidden_deletions.then_some(StreamId::new(u64::MAX, u64::MAX));
         let memory = self.ladder.observe(&view, floor);
         if memory == Memory::Forgotten {
-            self.groups.clear();
+            self.forget_groups();
         }
         self.witness.observe(memory == Memory::Kept, stream.ends.map(|(_, last)| last));
     }
@@ -173,20 +164,26 @@ impl Tracker {
 
     fn put(&mut self, view: &View, x: StreamId, base: i64) {
         if self.ladder.put(view, x, x, base) == Memory::Forgotten {
-            self.groups.clear();
+            self.forget_groups();
         }
     }
 
     /// Forgets what is remembered of another stream. False where it is not known yet whether this is another one.
     fn confirm(&mut self, view: &View, pages: &mut Pages) -> bool {
-        let identity = self.witness.identity(view, pages);
-        if identity == Identity::Other {
-            self.forget();
-            // The free rungs of this snapshot stay.
-            self.ladder.observe(view, None);
-            self.witness.observe(false, view.ends.map(|(_, last)| last));
+        match self.witness.identity(view, pages) {
+            Identity::Same => self.witness.confirm(view),
+            Identity::Open(entry) => {
+                pages.wish_entry(entry);
+                return false;
+            }
+            Identity::Other => {
+                self.forget();
+                // The free rungs of this snapshot stay.
+                self.ladder.observe(view, None);
+                self.witness.observe(false, view.ends.map(|(_, last)| last));
+            }
         }
-        identity != Identity::Open
+        true
     }
 
     /// By the ladder, else by the group's own counter.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::undelivered::Undelivered, oldest::Oldest, *};
 
 const TRUST: Trust = Trust { memory: true, counter: CounterTrust::NothingDeleted, hidden_deletions: false };
 
@@ -15,28 +15,65 @@ fn name(group: u8) -> Name {
     Name::from(&[group][..])
 }
 
+/// What looks at a stream: a tracker, the memory of the oldest entries, and a tracker that knows nothing of these.
+struct Watch {
+    tracker: Tracker,
+    oldest: Oldest,
+    alone: Tracker,
+}
+
+/// The pages of each of these.
+struct Read {
+    counted: Pages,
+    own: Pages,
+    alone: Pages,
+}
+
+impl Watch {
+    fn new(trust: Trust) -> Watch {
+        Watch { tracker: Tracker::new(trust), oldest: Oldest::default(), alone: Tracker::new(trust) }
+    }
+}
+
+impl Read {
+    fn new(budget: u64) -> Read {
+        Read { counted: Pages::new(budget), own: Pages::new(budget), alone: Pages::new(budget) }
+    }
+}
+
 /// Looks as a poll does: once without pages, then, after what may happen meanwhile, with them.
-fn look(
-    tracker: &mut Tracker,
-    model: &mut Model,
-    budget: u64,
-    meanwhile: &[Event],
-) -> Result<(), TestCaseError> {
-    let mut pages = Pages::new(budget);
-    check(tracker, model, &mut pages)?;
-    let wishes = pages.take_wishes();
-    if !wishes.is_empty() {
+fn look(watch: &mut Watch, model: &mut Model, budget: u64, meanwhile: &[Event]) -> Result<(), TestCaseError> {
+    let mut pages = Read::new(budget);
+    check(watch, model, &mut pages)?;
+    let (wishes, own) = (pages.counted.take_wishes(), pages.own.take_wishes());
+    prop_assert_eq!(&wishes, &pages.alone.take_wishes(), "the oldest entry has changed what is counted");
+    prop_assert!(own.iter().all(|wish| wish.count <= budget && wish.share != Share::One), "{:?}", own);
+    let read: u64 = wishes.iter().filter(|wish| wish.share != Share::One).map(|wish| wish.count).sum();
+    prop_assert!(
+        read <= budget * model.groups.len() as u64,
+        "more than the budget of {}: {:?}",
+        budget,
+        wishes
+    );
+    if !wishes.is_empty() || !own.is_empty() {
         meanwhile.iter().for_each(|event| model.happen(event));
-        let mut pages = Pages::new(0);
-        wishes.iter().for_each(|wish| pages.put(*wish, model.read(wish)));
-        check(tracker, model, &mut pages)?;
+        let mut pages = Read::new(0);
+        for wish in &wishes {
+            pages.counted.put(*wish, model.read(wish));
+            pages.alone.put(*wish, model.read(wish));
+        }
+        own.iter().for_each(|wish| pages.own.put(*wish, model.read(wish)));
+        check(watch, model, &mut pages)?;
     }
     Ok(())
 }
 
-fn check(tracker: &mut Tracker, model: &Model, pages: &mut Pages) -> Result<(), TestCaseError> {
+fn check(watch: &mut Watch, model: &Model, pages: &mut Read) -> Result<(), TestCaseError> {
     let groups: Vec<_> = model.groups.iter().map(|(number, group)| (name(*number), *group)).collect();
-    tracker.observe(&model.facts(), groups.iter().map(|(name, group)| (name, group.last_delivered)));
+    for tracker in [&mut watch.tracker, &mut watch.alone] {
+        tracker.observe(&model.facts(), groups.iter().map(|(name, group)| (name, group.last_delivered)));
+    }
+    let mut waiting = Vec::new();
     for (name, group) in &groups {
         let facts = GroupFacts {
             last_delivered: group.last_delivered,
@@ -44,7 +81,9 @@ fn check(tracker: &mut Tracker, model: &Model, pages: &mut Pages) -> Result<(), 
             reported_lag: None,
         };
         let truth = model.above(group.last_delivered).count() as u64;
-        let lag = tracker.lag(name, &facts, pages);
+        let lag = watch.tracker.lag(name, &facts, &mut pages.counted);
+        let alone = watch.alone.lag(name, &facts, &mut pages.alone);
+        prop_assert_eq!(lag, alone, "the oldest entry has changed the lag, which is {}", truth);
         match lag {
             Lag::Exact { entries, .. } | Lag::Reported(entries) => prop_assert_eq!(entries, truth),
             Lag::Bounded { lower, upper, estimate } => {
@@ -53,25 +92,36 @@ fn check(tracker: &mut Tracker, model: &Model, pages: &mut Pages) -> Result<(), 
             }
             other => prop_assert!(false, "{:?}", other),
         }
+        waiting.push((name, group.last_delivered, lag));
+    }
+    let found = watch.oldest.find(&watch.tracker, &waiting, &pages.counted, &mut pages.own);
+    prop_assert_eq!(found.len(), waiting.len());
+    for ((_, x, _), found) in waiting.into_iter().zip(found) {
+        let oldest = model.above(x).next();
+        match found {
+            Undelivered::Nothing => prop_assert_eq!(oldest, None),
+            Undelivered::Oldest(id) => prop_assert_eq!(oldest, Some(id)),
+            Undelivered::Unknown => prop_assert!(oldest.is_some()),
+        }
     }
     Ok(())
 }
 
 fn history(trust: Trust, events: &[Event], meanwhile: &[Event]) -> Result<(), TestCaseError> {
-    let (mut tracker, mut model) = (Tracker::new(trust), Model::default());
+    let (mut watch, mut model) = (Watch::new(trust), Model::default());
     model.counts_right = trust.counter == CounterTrust::Always;
     model.happen(&Event::Create(0, false));
     for event in events {
         model.happen(event);
         match event {
-            Event::Look(budget) => look(&mut tracker, &mut model, *budget, meanwhile)?,
-            Event::Reconnect => tracker.forget(),
+            Event::Look(budget) => look(&mut watch, &mut model, *budget, meanwhile)?,
+            Event::Reconnect => [&mut watch.tracker, &mut watch.alone].into_iter().for_each(Tracker::forget),
             // A stream that is made anew between two looks can be made to look like the old one.
-            Event::Recreate(_) => look(&mut tracker, &mut model, 0, &[])?,
+            Event::Recreate(_) => look(&mut watch, &mut model, 0, &[])?,
             _ => {}
         }
     }
-    look(&mut tracker, &mut model, 1000, &[])
+    look(&mut watch, &mut model, 1000, &[])
 }
 
 proptest! {
@@ -222,15 +272,68 @@ fn no_rung_is_carried_over_deletions_that_may_hide_above_it() {
     history(Trust { hidden_deletions: true, ..TRUST }, &events, &[]).unwrap();
 }
 
+/// Whether it is a lag that tells so (that of a group in the middle), or nothing does.
+#[test]
+fn no_oldest_entry_is_remembered_of_another_stream() {
+    let id = |ms| StreamId::new(ms, 0);
+    let stream = |ms: &[u64], groups: &[u64]| Model {
+        entries: ms.iter().map(|ms| id(*ms)).collect(),
+        added: ms.len() as u64,
+        last_generated: id(*ms.last().unwrap()),
+        groups: (0..).zip(groups.iter().map(|ms| model::Group::at(id(*ms)))).collect(),
+        ..Model::default()
+    };
+    for groups in [&[10, 30][..], &[10]] {
+        let mut watch = Watch::new(TRUST);
+        look(&mut watch, &mut stream(&[10, 20, 30, 40], groups), 100, &[]).unwrap();
+        assert_eq!(watch.oldest.len(), groups.len());
+        // As if one entry had been added.
+        let mut other = stream(&[10, 25, 35, 45, 50], groups);
+        look(&mut watch, &mut other, 0, &[]).unwrap();
+        look(&mut watch, &mut other, 0, &[]).unwrap();
+        look(&mut watch, &mut other, 100, &[]).unwrap();
+    }
+}
+
+/// Each asks for itself where no lag tells whether the stream is the same, and what a lag asks for is waited for.
+#[test]
+fn an_oldest_entry_is_asked_for_once() {
+    let (mut watch, mut model) = (Watch::new(TRUST), Model::default());
+    for event in [Event::Add(30, 1), Event::Create(0, false), Event::Create(1, false)] {
+        model.happen(&event);
+    }
+    let wishes = |watch: &mut Watch, model: &Model| {
+        let mut pages = Read::new(100);
+        check(watch, model, &mut pages).unwrap();
+        (pages.counted.take_wishes().len(), pages.own.take_wishes().len())
+    };
+    // Below the first entry; at it; both at it; one in the middle, whose lag is reported.
+    assert_eq!(wishes(&mut watch, &model), (0, 0));
+    model.happen(&Event::Read(0, 1));
+    assert_eq!(wishes(&mut watch, &model), (0, 1));
+    model.happen(&Event::Read(1, 1));
+    assert_eq!(wishes(&mut watch, &model), (0, 1));
+    model.happen(&Event::Read(0, 9));
+    assert_eq!(wishes(&mut watch, &model), (0, 2));
+    look(&mut watch, &mut model, 100, &[]).unwrap();
+    assert_eq!(wishes(&mut watch, &model), (0, 0));
+    // Now there is a witness to look for, which tells of both.
+    model.happen(&Event::Add(1, 1));
+    assert_eq!(wishes(&mut watch, &model), (1, 0));
+    model.happen(&Event::Destroy(0));
+    assert_eq!(wishes(&mut watch, &model), (0, 1));
+}
+
 #[test]
 fn nothing_is_remembered_of_a_group_that_is_gone() {
-    let (mut tracker, mut model) = (Tracker::new(TRUST), Model::default());
+    let (mut watch, mut model) = (Watch::new(TRUST), Model::default());
     for event in [Event::Add(30, 1), Event::Create(0, false), Event::Create(1, false), Event::Read(0, 10)] {
         model.happen(&event);
     }
-    look(&mut tracker, &mut model, 100, &[]).unwrap();
-    assert_eq!(tracker.groups.len(), 2);
+    look(&mut watch, &mut model, 100, &[]).unwrap();
+    assert_eq!((watch.tracker.groups.len(), watch.oldest.len()), (2, 2));
     model.happen(&Event::Destroy(0));
-    look(&mut tracker, &mut model, 100, &[]).unwrap();
-    assert_eq!(tracker.groups.keys().collect::<Vec<_>>(), [&name(1)]);
+    look(&mut watch, &mut model, 100, &[]).unwrap();
+    assert_eq!(watch.tracker.groups.keys().collect::<Vec<_>>(), [&name(1)]);
+    assert_eq!(watch.oldest.len(), 1);
 }

@@ -4,10 +4,7 @@
 //! the same length look alike. An entry of the one hardly ever exists in the other. So before memory decides anything,
 //! the last entry of the snapshot that was confirmed last is looked up, at the price of one entry.
 
-use super::{
-    ladder::View,
-    pages::{Pages, Share},
-};
+use super::{ladder::View, pages::Pages};
 use crate::model::stream_id::StreamId;
 
 /// What is known of the stream's identity.
@@ -26,8 +23,8 @@ pub enum Identity {
     Same,
     /// It is another one, or nothing that was confirmed is left of it.
     Other,
-    /// The witness is wished for.
-    Open,
+    /// This entry, the witness, would tell.
+    Open(StreamId),
 }
 
 impl Witness {
@@ -40,7 +37,8 @@ impl Witness {
     }
 
     /// Whether the stream is the one that is remembered, as far as `pages` tell.
-    pub fn identity(&mut self, now: &View, pages: &mut Pages) -> Identity {
+    #[must_use]
+    pub fn identity(&self, now: &View, pages: &Pages) -> Identity {
         let (Some(entry), Some((first, last))) = (self.entry, now.ends) else { return Identity::Same };
         if !self.confirmed && entry != last {
             if entry < first {
@@ -48,14 +46,20 @@ impl Witness {
             }
             // It may have been deleted: then its absence tells nothing.
             if now.max_deleted < entry {
-                match pages.up(entry.predecessor(), entry, Share::One) {
-                    None => return Identity::Open,
-                    Some(part) if part.ids != [entry] => return Identity::Other,
-                    Some(_) => {}
-                }
+                return match pages.has(entry) {
+                    None => Identity::Open(entry),
+                    Some(false) => Identity::Other,
+                    Some(true) => Identity::Same,
+                };
             }
         }
-        *self = Witness { entry: Some(last), confirmed: true };
         Identity::Same
+    }
+
+    /// The present snapshot is of the stream that is remembered.
+    pub fn confirm(&mut self, now: &View) {
+        if let (Some(_), Some((_, last))) = (self.entry, now.ends) {
+            *self = Witness { entry: Some(last), confirmed: true };
+        }
     }
 }

@@ -90,3 +90,45 @@ fn what_may_lack_streams_answers_only_for_those_that_are_named() {
     assert_unavailable(partial(1).select("stream=orders").numbers(), unknown);
     assert_eq!(partial(1).select("stream=orders,db=db0").numbers(), Ok(vec![12.0, 3.0]));
 }
+
+/// Of both: nothing there is 0, and not known is no number.
+#[test]
+fn the_oldest_entry_is_known_or_none_or_no_answer() {
+    use crate::model::lag::undelivered::Undelivered::{self, Nothing, Oldest, Unknown};
+    const UNDELIVERED: &str = "redis_stream_group_oldest_undelivered_age_seconds";
+    const DELETED: &str = "redis_stream_group_oldest_pending_deleted";
+    let who = "group \"b\" of stream \"orders\" on redis \"main\":";
+
+    let read = |lag, oldest: Result<Undelivered, Fault>| {
+        let group = |name, oldest_undelivered| Group { oldest_undelivered, ..group_of(name, lag) };
+        let groups = vec![group("a", Ok(Nothing)), group("b", oldest)];
+        Asking::of(UNDELIVERED, vec![stream_of("orders", groups)]).numbers()
+    };
+    let of = |lag, oldest| read(lag, Ok(oldest));
+    let old = StreamId::new(crate::serve::test_support::NOW_MS - 2500, 0);
+    assert_eq!(of(Lag::derived(4), Oldest(old)), Ok(vec![2.5]));
+    assert_eq!(of(Lag::derived(0), Nothing), Ok(vec![0.0]));
+    let no_budget = "its oldest undelivered entry was not found within the budget of the lag settings";
+    for (lag, oldest, why) in [
+        (Lag::derived(4), Unknown, no_budget),
+        (Lag::derived(4), Oldest(StreamId::new(1, 1)), "the IDs of its entries are not times"),
+        (Lag::NoGroup { length: 4 }, Unknown, "the group does not exist"),
+    ] {
+        assert_unavailable(of(lag, oldest), &format!("{who} {why}"));
+    }
+    let refused = Fault::new(FaultKind::NoPerm, "XRANGE: NOPERM");
+    assert_unavailable(read(Lag::derived(4), Err(refused)), &format!("{who} XRANGE: NOPERM"));
+
+    let of = |is_deleted| {
+        let id = StreamId::new(1, 1);
+        let oldest = OldestPending { id, idle: Duration::ZERO, deliveries: 1, is_deleted };
+        let group = Group { pending: 1, oldest_pending: Ok(Some(oldest)), ..group_of("b", Lag::derived(0)) };
+        let groups = vec![group_of("a", Lag::derived(0)), group];
+        Asking::of(DELETED, vec![stream_of("orders", groups)]).numbers()
+    };
+    assert_eq!((of(Some(true)), of(Some(false))), (Ok(vec![1.0]), Ok(vec![0.0])));
+    assert_unavailable(
+        of(None),
+        &format!("{who} whether its oldest pending entry still exists is not known"),
+    );
+}

@@ -210,13 +210,14 @@ fn server_is_true(ledger: &Ledger, metrics: &Samples, server: &str) -> Result<Op
 }
 
 /// What /api/v1/groups says of a group, and the metric of it.
-const FIELDS: [(&str, &str); 6] = [
+const FIELDS: [(&str, &str); 7] = [
     ("lag", "redis_stream_group_lag"),
     ("lag_lower_bound", "redis_stream_group_lag_lower_bound"),
     ("lag_upper_bound", "redis_stream_group_lag_upper_bound"),
     ("pending", "redis_stream_group_messages_pending"),
     ("backlog", "redis_stream_group_backlog"),
     ("consumers", "redis_stream_group_consumers"),
+    ("oldest_undelivered_age_seconds", "redis_stream_group_oldest_undelivered_age_seconds"),
 ];
 
 const LENGTH: &str = "redis_stream_length";

@@ -62,6 +62,9 @@ type Pending = (String, String, u64, u64);
 /// What the script says of one stream.
 pub type Reply = (String, Fields, Vec<String>, Vec<Fields>, Vec<(Vec<Pending>, Vec<Fields>)>);
 
+/// How long the oldest undelivered entry has waited: absent where the budget has not found it.
+const UNDELIVERED: &str = "oldest_undelivered_age_seconds";
+
 /// Slack of clocks: Redis looks at its own once for each event, and in milliseconds.
 const SLACK: f64 = 0.05;
 
@@ -111,7 +114,8 @@ fn of_group(
     let name = text(&group["name"]);
     let key = |metric: &str| Key::new(&format!("redis_stream_group_{metric}"), &name, "");
     let delivered = id_of(&text(&group["last-delivered-id"]));
-    let lag = ids.iter().filter(|id| id_of(id) > delivered).count() as f64;
+    let above = ids.iter().map(|id| id_of(id)).filter(|id| *id > delivered);
+    let lag = above.clone().count() as f64;
     let count = integer(group, "pending").unwrap();
     for (metric, value) in [
         ("lag", Some(lag)),
@@ -125,14 +129,19 @@ fn of_group(
     ] {
         facts.at_once.extend(value.map(|value| (key(metric), Fact::Is(value))));
     }
+    let added = |id: (u64, u64)| {
+        let added = id.0 as f64 / 1e3;
+        Fact::Since(Span { from: added, until: added })
+    };
+    facts.at_once.extend(above.min().map(|id| (key(UNDELIVERED), added(id))));
     let since = |idle: u64| {
         let ago = idle as f64 / 1e3;
         Fact::Since(Span { from: span.from - ago, until: span.until - ago })
     };
     if let Some((id, _, idle, deliveries)) = pending {
-        let added = id_of(id).0 as f64 / 1e3;
         facts.later.extend([
-            (key("oldest_pending_age_seconds"), Fact::Since(Span { from: added, until: added })),
+            (key("oldest_pending_age_seconds"), added(id_of(id))),
+            (key("oldest_pending_deleted"), Fact::Is(f64::from(u8::from(!ids.contains(id))))),
             (key("oldest_pending_idle_seconds"), since(*idle)),
             (key("oldest_pending_deliveries"), Fact::Is(*deliveries as f64)),
         ]);
@@ -165,7 +174,7 @@ pub fn compare<'a>(
     for (key, value) in &seen.values {
         let fact = known.and_then(|known| known.get(key));
         let is_right = match fact {
-            Some(fact) if seen.bounded.contains(&key.group) => fact.bounds(key, *value),
+            Some(fact) if seen.bounded.contains(&key.group) => fact.bounds(key, *value, span),
             Some(fact) => fact.is(*value, span),
             None => {
                 let later = later.clone();
@@ -180,7 +189,7 @@ pub fn compare<'a>(
     let is_there = |key: &Key| seen.values.iter().any(|(other, _)| other == key);
     let may_lack = |key: &Key| {
         let of_lag = ["redis_stream_group_lag", "redis_stream_group_backlog"].contains(&&*key.name);
-        of_lag && seen.bounded.contains(&key.group)
+        of_lag && seen.bounded.contains(&key.group) || key.name.ends_with(UNDELIVERED)
     };
     let wanted = known.into_iter().flat_map(BTreeMap::keys).filter(|key| complete(key));
     match wanted.filter(|key| !is_there(key) && !may_lack(key)).find(|_| !seen.is_failing) {
@@ -201,8 +210,8 @@ impl Fact {
     }
 
     /// Whether a number of a group agrees with it where the lag has only bounds. What is published between these is a guess.
-    fn bounds(self, key: &Key, value: f64) -> bool {
-        let Fact::Is(truth) = self else { return false };
+    fn bounds(self, key: &Key, value: f64, span: Span) -> bool {
+        let Fact::Is(truth) = self else { return self.is(value, span) };
         match &*key.name {
             "redis_stream_group_lag_lower_bound" => 1.0 <= value && value <= truth,
             "redis_stream_group_lag_upper_bound" => value >= truth,
