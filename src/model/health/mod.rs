@@ -13,7 +13,7 @@
 //! | 5 | `no_consumers` | the group has no consumer, and the backlog is above the floor, or has waited for the claim time |
 //! | 6 | `no_consumers` | work has waited for the claim time, and no consumer was heard of within it; where all that waits is pending, consumers that hold nothing may be waiting too, and so do not count as gone before they are ghosts |
 //! | 7 | `stalled` | for the claim time work has waited without a pause, and nothing was delivered or acknowledged |
-//! | 8 | `falling_behind` | the backlog rises ([`trend`]), or entries keep being removed before they are delivered, with a backlog above the floor |
+//! | 8 | `falling_behind` | the backlog rises (by its low marks: `trend.rs`), or entries keep being removed before they are delivered, with a backlog above the floor |
 //! | 9 | `stalled` | the oldest pending entry has been idle for twice the claim time: nobody claims it |
 //! | 10 | `unknown` | the oldest pending entry could not be read: it may be stuck |
 //! | 11 | `ok` | in the last quarter of the window the backlog was at most the floor at some time |
