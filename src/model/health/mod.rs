@@ -8,12 +8,12 @@
 //! | --- | --- | --- |
 //! | 1 | `unknown` | the group does not exist, but its stream does |
 //! | 2 | `idle` | nothing waits, and for 30 seconds nothing has waited or moved, as far as was seen |
-//! | 3 | `ok` | nothing waits |
+//! | 3 | `ok` | nothing waits, and entries do not keep being removed before they are delivered |
 //! | 4 | `stuck` | the oldest pending entry was delivered more than three times, and comes back while it is watched, or has been idle for the claim time |
 //! | 5 | `no_consumers` | the group has no consumer, and the backlog is above the floor, or has waited for the claim time |
 //! | 6 | `no_consumers` | work has waited for the claim time, and no consumer was heard of within it; where all that waits is pending, consumers that hold nothing may be waiting too, and so do not count as gone before they are ghosts |
 //! | 7 | `stalled` | for the claim time work has waited without a pause, and nothing was delivered or acknowledged |
-//! | 8 | `falling_behind` | the backlog rises (by its low marks: `trend.rs`), or entries keep being removed before they are delivered, with a backlog above the floor |
+//! | 8 | `falling_behind` | the backlog rises (by its low marks: `trend.rs`), or entries keep being removed before they are delivered: in each of the last two quarters of the window, with a backlog above the floor, and from then on in its later half |
 //! | 9 | `stalled` | the oldest pending entry has been idle for twice the claim time: nobody claims it |
 //! | 10 | `unknown` | the oldest pending entry could not be read: it may be stuck |
 //! | 11 | `ok` | in the last quarter of the window the backlog was at most the floor at some time |
@@ -146,6 +146,8 @@ pub struct Course {
     trend: Trend,
     /// When the backlog was last rising.
     rose_at: Option<UnixMicros>,
+    /// Whether entries keep being removed before they are delivered.
+    loses: bool,
     lost: u64,
 }
 
@@ -171,6 +173,7 @@ impl Course {
         if self.trend == Trend::Rising {
             self.rose_at = Some(now.at);
         }
+        self.loses = self.keeps_losing(now, rules);
         let (state, reason) = self.judge(now, rules);
         let flow = Flow::of(&self.history, rules.window);
         Health { state, reason, flow, lost: Some(self.lost), activity: now.activity }
@@ -184,7 +187,7 @@ impl Course {
     fn judge(&self, now: &Observation, rules: &Rules) -> Verdict {
         if !now.waits() {
             return match self.history.quiet() {
-                Some(quiet) if quiet < QUIET => (State::Ok, "nothing waits".into()),
+                Some(quiet) if quiet < QUIET => self.losing().unwrap_or((State::Ok, "nothing waits".into())),
                 _ => (State::Idle, "there is nothing to do".into()),
             };
         }
@@ -282,15 +285,32 @@ impl Course {
             let reason = format!("the backlog went from {from} to {to} in {over}");
             return Some((State::FallingBehind, reason.into()));
         }
+        self.losing()
+    }
+
+    /// The second half of rule 8.
+    fn losing(&self) -> Option<Verdict> {
+        let points = self.history.points();
+        let (first, last) = (points.front()?, points.back()?);
+        self.loses.then(|| {
+            let (lost, over) = (last.lost - first.lost, words(self.history.span()));
+            let reason = format!(
+                "at least {lost} entries were removed in {over} before they were delivered, and it goes on"
+            );
+            (State::FallingBehind, reason.into())
+        })
+    }
+
+    /// Whether entries were lost in each of the last two quarters of the window; from then on, in its later half.
+    fn keeps_losing(&self, now: &Observation, rules: &Rules) -> bool {
+        let points = self.history.points();
+        let (Some(first), Some(last)) = (points.front(), points.back()) else { return false };
         let span = last.at - first.at;
         let lost_by =
             |at: u64| points.iter().rfind(|point| point.at <= at).map_or(first.lost, |point| point.lost);
         let (middle, late) = (lost_by(last.at - span / 2), lost_by(last.at - span / 4));
-        (self.is_long(rules) && now.backlog().0 > rules.floor && middle < late && late < last.lost).then(|| {
-            let lost = last.lost - first.lost;
-            let reason = format!("at least {lost} entries were removed in {over} before they were delivered, and it goes on");
-            (State::FallingBehind, reason.into())
-        })
+        let begins = now.backlog().0 > rules.floor && middle < late && late < last.lost;
+        self.is_long(rules) && (begins || self.loses && middle < last.lost)
     }
 
     /// Whether the backlog rises, or did a moment ago and is not done yet.

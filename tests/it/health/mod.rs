@@ -36,6 +36,7 @@ scenarios! {
         paused,
         a_burst_and_its_recovery,
         trimmed_before_delivery,
+        trimmed_between_batches,
     ],
     Version::lacks_counters: [what_only_counters_tell_is_unknown],
 }

@@ -210,3 +210,22 @@ pub fn what_only_counters_tell_is_unknown(version: &Version) {
         scene.metrics().check(&[(&metric, value)]);
     }
 }
+
+/// Once in two minutes she reads all that is left, and most was trimmed before: that she is done for a moment is no recovery.
+pub fn trimmed_between_batches(version: &Version) {
+    let mut scene = Scene::healthy(version);
+    let mut step = 0;
+    scene.pass(900, |hands| {
+        hands.add(300);
+        hands.trim(300);
+        step += 1;
+        hands.work("alice", if step % 8 == 0 { 300 } else { 1 });
+    });
+    let behind = (405, "falling_behind");
+    scene.expect(&[(300, "ok"), behind]);
+    scene.pass(300, |hands| {
+        hands.add(300);
+        hands.work("alice", 300);
+    });
+    scene.expect(&[(300, "ok"), behind, (1350, "ok")]);
+}
