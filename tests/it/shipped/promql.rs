@@ -3,17 +3,36 @@
 use std::ops::Range;
 
 use streamgauge::{
-    catalogue::{CATALOGUE, Metric},
+    catalogue::{CATALOGUE, Kind, Metric},
     model::fault::FaultKind,
 };
 
-const FUNCTIONS: [&str; 7] = ["absent", "increase", "label_values", "max_over_time", "rate", "time", "topk"];
+const FUNCTIONS: [&str; 10] = [
+    "absent",
+    "count_over_time",
+    "end",
+    "histogram_quantile",
+    "increase",
+    "label_values",
+    "max_over_time",
+    "rate",
+    "time",
+    "topk",
+];
 const AGGREGATIONS: [&str; 4] = ["count", "max", "min", "sum"];
 const GROUPINGS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 const OPERATORS: [&str; 3] = ["and", "or", "unless"];
 
 /// Labels that Prometheus gives to the series of every target.
 const OF_TARGETS: [&str; 2] = ["instance", "job"];
+
+/// What is shown beside our own, where it is there: the autoscalers, by kube-state-metrics.
+const OF_KUBE_STATE_METRICS: [&str; 4] = [
+    "kube_horizontalpodautoscaler_spec_max_replicas",
+    "kube_horizontalpodautoscaler_spec_min_replicas",
+    "kube_horizontalpodautoscaler_status_current_replicas",
+    "kube_horizontalpodautoscaler_status_desired_replicas",
+];
 
 /// What an expression names.
 #[derive(Debug, Default)]
@@ -57,7 +76,7 @@ fn tokens(promql: &str) -> Result<Vec<Token>, String> {
                 }
             }
             found.push(Token::Text(text));
-        } else if "(){}[],=!~<>+-*/:".contains(c) {
+        } else if "(){}[],=!~<>+-*/:@".contains(c) {
             found.push(Token::Sign(c));
         } else if !c.is_whitespace() {
             return Err(format!("an unexpected {c:?}"));
@@ -190,9 +209,15 @@ pub fn metric(name: &str) -> Option<&'static Metric> {
 }
 
 fn labels_of(name: &str) -> Option<Vec<&'static str>> {
+    let bucket =
+        |name: &str| metric(name.strip_suffix("_bucket")?).filter(|metric| metric.kind == Kind::Histogram);
     let own = match name {
         "up" => vec![],
-        name => metric(name)?.read.labels(),
+        name if OF_KUBE_STATE_METRICS.contains(&name) => vec!["namespace", "horizontalpodautoscaler"],
+        name => match bucket(name) {
+            Some(histogram) => [histogram.read.labels(), vec!["le"]].concat(),
+            None => metric(name)?.read.labels(),
+        },
     };
     Some(own.into_iter().chain(OF_TARGETS).collect())
 }
@@ -244,6 +269,9 @@ fn what_exists_has_no_problem() {
         r#"sum by (redis, kind) (increase(streamgauge_poll_errors_total{kind!="vanished"}[5m])) > 0"#,
         r#"label_values(redis_stream_up{redis=~"$redis"}, stream)"#,
         "process_open_fds / process_max_fds",
+        "redis_up and topk(3, max_over_time(redis_up[5m] @ end()))",
+        "sum by (api, le) (rate(streamgauge_adapter_metric_freshness_seconds_bucket[5m]))",
+        r#"kube_horizontalpodautoscaler_spec_max_replicas{namespace="a",horizontalpodautoscaler="b"}"#,
     ] {
         assert_eq!(problems(promql), [""; 0], "{promql}");
     }
@@ -268,6 +296,8 @@ fn what_does_not_exist_is_a_problem() {
             r#"streamgauge_poll_errors_total{kind!="gone"}"#,
             "streamgauge_poll_errors_total has no kind \"gone\"",
         ),
+        ("redis_up_bucket", "redis_up_bucket is no metric"),
+        ("kube_pod_info", "kube_pod_info is no metric"),
         ("irate(redis_up[1m])", "irate is no function that is known here"),
         ("{redis=\"a\"}", "a selector without a metric"),
         ("1 > 0", "it names no metric"),

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{http, process::Process, redis::free_port, wait};
 
-/// A Prometheus that scrapes exporters, in a job called streamgauge; killed on drop.
+/// A Prometheus that scrapes exporters, mostly in a job called streamgauge; killed on drop.
 pub struct Prometheus {
     // Ended before its directory is removed.
     _process: Process,
@@ -17,22 +17,31 @@ pub struct Prometheus {
 
 impl Prometheus {
     pub fn scraping(exporter: SocketAddr) -> Prometheus {
-        Prometheus::start(&[exporter], "1s", &[])
+        Prometheus::start(&[("streamgauge", &[exporter])], "1s", &[])
+    }
+
+    /// One that scrapes several jobs.
+    pub fn with_jobs(jobs: &[(&str, &[SocketAddr])]) -> Prometheus {
+        Prometheus::start(jobs, "1s", &[])
     }
 
     /// One that evaluates these rules, twice a second, on what several exporters say.
     pub fn alerting(exporters: &[SocketAddr], rules: &[Value]) -> Prometheus {
-        Prometheus::start(exporters, "500ms", rules)
+        Prometheus::start(&[("streamgauge", exporters)], "500ms", rules)
     }
 
-    fn start(exporters: &[SocketAddr], interval: &str, rules: &[Value]) -> Prometheus {
+    fn start(jobs: &[(&str, &[SocketAddr])], interval: &str, rules: &[Value]) -> Prometheus {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("prometheus.yml");
+        let jobs: Vec<_> = jobs
+            .iter()
+            .map(|(name, targets)| json!({"job_name": name, "static_configs": [{"targets": targets}]}))
+            .collect();
         // JSON is YAML.
         let yaml = json!({
             "global": {"scrape_interval": interval, "evaluation_interval": interval},
             "rule_files": ["rules.yml"],
-            "scrape_configs": [{"job_name": "streamgauge", "static_configs": [{"targets": exporters}]}],
+            "scrape_configs": jobs,
         });
         fs::write(&config, yaml.to_string()).unwrap();
         let rules = json!({"groups": [{"name": "rules", "rules": rules}]});
