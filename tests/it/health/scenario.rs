@@ -216,10 +216,14 @@ pub fn trimmed_between_batches(version: &Version) {
     let mut scene = Scene::healthy(version);
     let mut step = 0;
     scene.pass(900, |hands| {
-        hands.add(300);
-        hands.trim(300);
         step += 1;
-        hands.work("alice", if step % 8 == 0 { 300 } else { 1 });
+        if step % 8 == 0 {
+            hands.work("alice", 300);
+        } else {
+            hands.work("alice", 1);
+            hands.add(300);
+            hands.trim(300);
+        }
     });
     let behind = (405, "falling_behind");
     scene.expect(&[(300, "ok"), behind]);
