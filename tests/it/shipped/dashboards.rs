@@ -335,8 +335,8 @@ fn links_lead_somewhere() {
                     let known = ["${datasource:queryparam}", "${__url_time_range}"].contains(&part);
                     let variable = part.strip_prefix("var-").and_then(|part| part.split_once('='));
                     let set = variable.is_some_and(|(name, value)| {
-                        names.contains(&name) && value.ends_with(&format!("labels.{name}:percentencode}}"))
-                            || value.ends_with(&format!("fields.{name}:percentencode}}"))
+                        let from = ["labels", "fields"].map(|from| format!("{from}.{name}:percentencode}}"));
+                        names.contains(&name) && from.iter().any(|from| value.ends_with(from))
                     });
                     assert!(known || set, "{name}: {url}");
                 }
