@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     sync::Arc,
 };
 
@@ -191,7 +192,7 @@ impl Journal {
         self.lacks_ages = first.is_some();
     }
 
-    /// One line when a group gets into a bad state, or from one into another, and one when it is out of it.
+    /// One line when a group gets into a bad state, or from one into another, and one when it is known to be out of it.
     fn states(&mut self, poll: &Poll) {
         let redis = &*self.redis;
         let mut ailing = BTreeMap::new();
@@ -199,18 +200,20 @@ impl Journal {
             for group in entry.groups() {
                 let key = (entry.db, entry.name.clone(), group.name.clone());
                 let (state, before) = (group.health.state, self.ailing.remove(&key));
+                let after = ailment(before, state);
                 let (db, stream, name) = (entry.db, &entry.name, &group.name);
                 let (label, reason) = (state.label(), &*group.health.reason);
-                if state.is_bad() && before != Some(state) {
+                if after.is_some() && after != before {
                     tracing::warn!(redis, db, %stream, group = %name, state = label, reason, "group needs attention");
-                } else if before.is_some() && !state.is_bad() {
+                } else if after.is_none() && before.is_some() {
                     tracing::info!(redis, db, %stream, group = %name, state = label, reason, "group is better");
                 }
-                if state.is_bad() {
-                    ailing.insert(key, state);
-                }
+                ailing.extend(after.map(|after| (key, after)));
             }
         }
+        // What could not be read is no better for that.
+        let unseen = mem::take(&mut self.ailing).into_iter();
+        ailing.extend(unseen.filter(|((_, stream, _), _)| self.failing.contains_key(stream)));
         self.ailing = ailing;
     }
 
@@ -238,6 +241,14 @@ impl Journal {
     }
 }
 
+/// The bad state that somebody was told of last, if the group may still be in it: not to know is not to be better.
+fn ailment(told: Option<State>, now: State) -> Option<State> {
+    match now {
+        State::Unknown => told,
+        now => now.is_bad().then_some(now),
+    }
+}
+
 fn contradiction(group: &Group) -> String {
     let reported = group.reported_lag.unwrap_or_default();
     let truth = match group.lag.bounds() {
@@ -251,4 +262,25 @@ fn contradiction(group: &Group) -> String {
         "entries were trimmed or deleted before they were delivered, or its counters were set by hand"
     };
     format!("XINFO GROUPS says {reported}, the truth is {truth}: {cause}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn not_to_know_is_not_to_be_better() {
+        let (stalled, stuck) = (Some(State::Stalled), Some(State::Stuck));
+        for (told, now, after) in [
+            (None, State::Ok, None),
+            (None, State::Unknown, None),
+            (None, State::Stalled, stalled),
+            (stalled, State::Unknown, stalled),
+            (stalled, State::Stuck, stuck),
+            (stalled, State::Idle, None),
+            (stalled, State::CatchingUp, None),
+        ] {
+            assert_eq!(ailment(told, now), after, "{told:?} {now:?}");
+        }
+    }
 }
