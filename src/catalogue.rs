@@ -292,7 +292,7 @@ pub static CATALOGUE: &[Metric] = &[
         Read::Group(|group, _| group.health.flow.delivered)),
     metric!("redis_stream_group_acknowledged_per_second", Gauge, None, Never, "Entries acknowledged, or dropped from those pending, per second, over health.window; absent where the deliveries are.",
         Read::Group(|group, _| group.health.flow.acknowledged)),
-    metric!("redis_stream_group_drain_seconds", Gauge, SECONDS, Max(not_draining), "Time until the backlog is empty, at the pace of the last quarter of health.window; absent where it does not shrink or is empty.",
+    metric!("redis_stream_group_drain_seconds", Gauge, SECONDS, Max(not_draining), "Time until the backlog is empty, at the pace of the last quarter of health.window; absent where it does not shrink, is empty, or lost entries before they were delivered.",
         Read::Group(|group, _| Some(group.health.flow.drain?.as_secs_f64()))),
     metric!("redis_stream_group_entries_lost_total", Counter, None, Never, "Entries that were removed from the stream before they were delivered to the group, at least: only what is proved is counted.",
         Read::Group(|group, _| count(group.health.lost?))),

@@ -51,7 +51,7 @@ fn no_pending<'a>(group: &'a Group, why: &'static str) -> Result<f64, &'a str> {
 pub(super) fn not_draining(group: &Group) -> Result<f64, &str> {
     match group.backlog(Policy::default()) {
         Some(0) => Ok(0.0),
-        _ => Err("its backlog does not shrink, or is not known"),
+        _ => Err("its backlog is not being worked off, or is not known"),
     }
 }
 

@@ -112,8 +112,8 @@ pub struct Flow {
     pub delivered: Option<f64>,
     /// Entries acknowledged, or dropped from those pending, per second.
     pub acknowledged: Option<f64>,
-    /// Time until the backlog is empty at the pace of the last quarter of the window; `None` where it does not shrink, or is
-    /// empty.
+    /// Time until the backlog is empty at the pace of the last quarter of the window; `None` where it does not shrink, is
+    /// empty, or lost entries before they were delivered: that is no work that was done.
     pub drain: Option<Duration>,
 }
 
@@ -140,7 +140,8 @@ impl Flow {
         let before = points.iter().rfind(|point| point.at <= last.at - span / 4).unwrap_or(first);
         let shrunk = before.backlog.0.checked_sub(last.backlog.0).filter(|shrunk| *shrunk > 0);
         let is_exact = [before, last].iter().all(|point| point.backlog.0 == point.backlog.1);
-        let drain = shrunk.filter(|_| is_exact && last.backlog.0 > 0).map(|shrunk| {
+        let is_done = is_exact && before.lost == last.lost;
+        let drain = shrunk.filter(|_| is_done && last.backlog.0 > 0).map(|shrunk| {
             let seconds = last.backlog.0 as f64 / rate(shrunk, last.at - before.at);
             Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
         });

@@ -214,4 +214,7 @@ fn rates_are_of_the_time_in_which_they_are_known() {
     truth.act(Act::Ack(40));
     let flow = observe(&truth, 30, true);
     assert_eq!(flow.drain.map(|drain| drain.as_secs()), Some(10));
+    // What is trimmed away unread leaves less to do, and no pace.
+    truth.act(Act::Trim(70));
+    assert_eq!(observe(&truth, 40, true).drain, None);
 }
