@@ -10,8 +10,7 @@ in_each_language!(the_numbers_follow_a_crash_and_the_recovery);
 
 const ORDERS: usize = 120;
 
-fn the_numbers_follow_a_crash_and_the_recovery(language: Language) {
-    let Some(scene) = Scene::start() else { return };
+fn the_numbers_follow_a_crash_and_the_recovery(language: Language, scene: Scene) {
     // The first worker creates the group, and leaves no name behind.
     let mut first = scene.worker(language, "first", &[]);
     scene.until(&mut first, "the first worker to come", |numbers| numbers.pending.contains_key("first"));

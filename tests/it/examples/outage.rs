@@ -8,8 +8,7 @@ use super::{
 
 in_each_language!(a_worker_outlives_redis_and_the_group);
 
-fn a_worker_outlives_redis_and_the_group(language: Language) {
-    let Some(mut scene) = Scene::start() else { return };
+fn a_worker_outlives_redis_and_the_group(language: Language, mut scene: Scene) {
     let mut worker = scene.worker(language, "worker", &[]);
     add_and_await(&scene, &mut worker, 3, 3);
 

@@ -1,9 +1,18 @@
 //! A Redis with workers on it, and streamgauge beside them: what is measured is held against what Redis says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use super::workers::{Language, Programs, Worker};
-use crate::support::{exporter::Streamgauge, redis::RedisServer, samples::Samples, tool, wait};
+use crate::{
+    servers::versions,
+    support::{
+        exporter::Streamgauge,
+        redis::RedisServer,
+        samples::Samples,
+        tool::{lacks, needs},
+        wait,
+    },
+};
 
 pub const GROUP: &str = "processing_group";
 
@@ -29,22 +38,26 @@ impl Numbers {
     }
 }
 
-impl Scene {
-    /// None where something that it needs is not here: then the test must return.
-    #[must_use]
-    pub fn start() -> Option<Scene> {
-        if !tool::require("redis-server") {
-            return None;
-        }
-        let (programs, redis) = (Programs::find()?, RedisServer::start());
+/// Runs a scenario on each server version that the workers are made for. Where something else is missing that it needs, it
+/// is skipped for all to see, or fails.
+pub fn on_each_version(scenario: impl Fn(Scene)) {
+    needs!("redis-server");
+    for version in versions() {
+        let redis = version.start();
         if redis.version() < (7, 0) {
-            tool::lacks("redis-server is older than 7.0, which the example workers need");
-            return None;
+            // Fetched beside the installed one, for other tests: the workers say that they do not run on it.
+            if version.binary == Path::new("redis-server") {
+                lacks("redis-server is older than 7.0, which the example workers need");
+            }
+            continue;
         }
+        let Some(programs) = Programs::find() else { return };
         let gauge = Streamgauge::of(&redis.url(), &[]);
-        Some(Scene { gauge, programs, redis })
+        scenario(Scene { gauge, programs, redis });
     }
+}
 
+impl Scene {
     pub fn worker(&self, language: Language, name: &str, settings: &[(&str, &str)]) -> Worker {
         self.programs.worker(language, &self.redis.url(), name, settings)
     }

@@ -7,8 +7,7 @@ use super::{
 
 in_each_language!(a_worker_that_is_stopped_ends_its_batch, a_worker_that_holds_something_keeps_its_name);
 
-fn a_worker_that_is_stopped_ends_its_batch(language: Language) {
-    let Some(scene) = Scene::start() else { return };
+fn a_worker_that_is_stopped_ends_its_batch(language: Language, scene: Scene) {
     scene.programs.produce(&scene.redis.url(), 60);
     let mut worker = scene.worker(language, "worker", &[("WORK_MS", "50")]);
     scene.until(&mut worker, "a batch in hand", |numbers| numbers.pending() > 1);
@@ -21,8 +20,7 @@ fn a_worker_that_is_stopped_ends_its_batch(language: Language) {
 }
 
 /// `XGROUP DELCONSUMER` would drop what it holds.
-fn a_worker_that_holds_something_keeps_its_name(language: Language) {
-    let Some(scene) = Scene::start() else { return };
+fn a_worker_that_holds_something_keeps_its_name(language: Language, scene: Scene) {
     scene.redis.run(&["XADD orders * order 1 amount free", "XADD orders * order 2 amount 2.50"]);
     let mut worker = scene.worker(language, "worker", &[]);
     scene.until(&mut worker, "one to fail and one to be done", |numbers| {

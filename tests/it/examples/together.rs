@@ -1,14 +1,17 @@
 //! Workers in two languages share one group: each entry goes to one of them.
 
 use super::{
-    scene::{GROUP, Scene},
+    scene::{GROUP, Scene, on_each_version},
     workers::Language,
 };
 use crate::support::wait;
 
 #[test]
 fn both_languages_work_in_one_group() {
-    let Some(scene) = Scene::start() else { return };
+    on_each_version(|scene| share(&scene));
+}
+
+fn share(scene: &Scene) {
     let settings = [("WORK_MS", "5")];
     let mut workers =
         [scene.worker(Language::Python, "python", &settings), scene.worker(Language::Go, "go", &settings)];

@@ -9,8 +9,7 @@ use super::{
 
 in_each_language!(what_cannot_be_done_is_given_up, a_group_begins_where_it_is_told_to);
 
-fn what_cannot_be_done_is_given_up(language: Language) {
-    let Some(scene) = Scene::start() else { return };
+fn what_cannot_be_done_is_given_up(language: Language, scene: Scene) {
     let bad: String = scene.redis.ask(&["XADD", "orders", "*", "order", "1", "amount", "free"]);
     scene.programs.produce(&scene.redis.url(), 5);
     let mut worker = scene.worker(language, "worker", &[("CLAIM_IDLE_MS", "50"), ("MAX_DELIVERIES", "2")]);
@@ -28,8 +27,7 @@ fn what_cannot_be_done_is_given_up(language: Language) {
     assert_eq!(metrics.value("redis_stream_length{stream=\"orders:dead\"}"), Some(1.0));
 }
 
-fn a_group_begins_where_it_is_told_to(language: Language) {
-    let Some(scene) = Scene::start() else { return };
+fn a_group_begins_where_it_is_told_to(language: Language, scene: Scene) {
     scene.programs.produce(&scene.redis.url(), 7);
     let analytics = [("GROUP", "analytics_group"), ("GROUP_START", "$")];
     let mut analysing = scene.worker(language, "analysing", &analytics);

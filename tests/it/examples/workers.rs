@@ -18,14 +18,18 @@ pub enum Language {
     Go,
 }
 
-/// Tests of a scenario, one in each language.
+/// Tests of a scenario, one in each language, on every server version that there is.
 macro_rules! in_each_language {
     ($($scenario:ident),+) => {
         mod python {
-            $(#[test] fn $scenario() { super::$scenario(super::Language::Python); })+
+            $(#[test] fn $scenario() {
+                $crate::examples::scene::on_each_version(|scene| super::$scenario(super::Language::Python, scene));
+            })+
         }
         mod go {
-            $(#[test] fn $scenario() { super::$scenario(super::Language::Go); })+
+            $(#[test] fn $scenario() {
+                $crate::examples::scene::on_each_version(|scene| super::$scenario(super::Language::Go, scene));
+            })+
         }
     };
 }
