@@ -10,7 +10,7 @@ use crate::support::process;
 mod alerts;
 mod dashboards;
 pub mod deploy;
-pub mod documents;
+mod documents;
 mod firing;
 mod hour;
 mod inhibition;
