@@ -7,6 +7,7 @@
 
 mod control_plane;
 mod documents;
+mod example;
 mod scaling;
 mod scene;
 #[path = "../it/support/mod.rs"]

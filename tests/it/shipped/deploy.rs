@@ -18,11 +18,18 @@ const UNIT: &str = "deploy/systemd/streamgauge.service";
 const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 
 /// Programs of others, whose flags are theirs: a line or a piece of code that begins with one.
-const OTHERS: [&str; 6] = ["cargo", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
+const OTHERS: [&str; 8] =
+    ["cargo", "docker", "kubectl", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
+
+/// Files and folders that are not about our flags: what images are made of, and programs with what building them leaves.
+const OF_OTHERS: [&str; 4] = ["Dockerfile", "go", "python", "target"];
 
 fn files(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
+        if OF_OTHERS.iter().any(|name| path.ends_with(name)) {
+            continue;
+        }
         if path.is_dir() {
             files(&path, found);
         } else {
@@ -45,7 +52,7 @@ pub fn unknown_names(document: &str) -> Vec<String> {
     let mut found = Vec::new();
     // A piece of code is a line of its own here.
     for piece in document.split(['\n', '`']) {
-        let piece = piece.trim_start_matches(['#', ' ']);
+        let piece = piece.trim_start_matches(['#', '$', ' ']);
         let flags = piece.split_whitespace().filter_map(|word| word.strip_prefix("--"));
         let flags = flags
             .map(|flag| flag.split('=').next().unwrap())
