@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::process;
 
 mod alerts;
+mod compose;
 mod dashboards;
 mod deploy;
 mod documents;
@@ -17,6 +18,7 @@ mod inhibition;
 mod live;
 mod promql;
 mod runbooks;
+mod stacks;
 
 fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)

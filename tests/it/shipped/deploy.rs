@@ -18,14 +18,18 @@ const UNIT: &str = "deploy/systemd/streamgauge.service";
 const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 
 /// Programs of others, whose flags are theirs: a line or a piece of code that begins with one.
-const OTHERS: [&str; 6] = ["cargo", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
+const OTHERS: [&str; 9] =
+    ["cargo", "docker", "helm", "kubectl", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
+
+/// Files in which programs of others are given flags; [`compose`](super::compose) looks at those of this one.
+const OF_OTHERS: [&str; 2] = ["Dockerfile", "compose.yaml"];
 
 fn files(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files(&path, found);
-        } else {
+        } else if !OF_OTHERS.iter().any(|name| path.ends_with(name)) {
             found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
         }
     }
