@@ -21,9 +21,15 @@ pub fn helm(home: &Path) -> Command {
 }
 
 /// kubectl, the same.
-#[allow(dead_code, reason = "for what is rendered by kustomize")]
 pub fn kubectl(home: &Path) -> Command {
     let mut command = Command::new(folder("STREAMGAUGE_TEST_KUBERNETES").join("kubectl"));
+    isolate(&mut command, home);
+    command
+}
+
+/// The reader of Docker Compose's files.
+pub fn compose(home: &Path) -> Command {
+    let mut command = Command::new(folder("STREAMGAUGE_TEST_DEPLOY").join("compose-spec"));
     isolate(&mut command, home);
     command
 }
@@ -31,7 +37,7 @@ pub fn kubectl(home: &Path) -> Command {
 fn isolate(command: &mut Command, home: &Path) {
     for (variable, _) in env::vars_os() {
         let name = variable.to_string_lossy();
-        if ["HELM_", "KUBE", "XDG_"].iter().any(|prefix| name.starts_with(prefix)) {
+        if ["COMPOSE_", "HELM_", "KUBE", "XDG_"].iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(&variable);
         }
     }
