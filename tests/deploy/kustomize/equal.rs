@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{FOLDER, Folder};
 use crate::{
-    objects::{self, kind, name, title},
+    objects::{self, kind, list, name, title},
     rendered, tools,
 };
 
@@ -18,9 +18,14 @@ use crate::{
 type Even = fn(&mut Vec<Value>) -> bool;
 
 /// What differs, by its reason. There is none that no pair has.
-const DIFFERENCES: [(&str, Even); 4] = [
+const DIFFERENCES: [(&str, Even); 5] = [
     ("the chart starts new pods for the few settings that are not reloaded; Kustomize cannot tell them", |objects| {
         without(objects, "Deployment", "/spec/template/metadata/annotations")
+    }),
+    ("a rule for each API: each component adds its own", |objects| {
+        let of_hpas = objects.iter_mut().filter(|object| name(object) == "streamgauge-hpa-reader");
+        let rules = of_hpas.filter_map(|object| object.get_mut("rules")?.as_array_mut());
+        rules.map(split).filter(|was_split| *was_split).count() > 0
     }),
     ("the chart's ServiceMonitor may stand in another namespace than the Service; otherwise its own is meant", |objects| {
         without(objects, "ServiceMonitor", "/spec/namespaceSelector")
@@ -35,6 +40,21 @@ const DIFFERENCES: [(&str, Even); 4] = [
         of_dashboards.map(|object| object["metadata"]["name"] = "streamgauge-dashboards".into()).count() > 0
     }),
 ];
+
+/// Makes a rule for each API of those that are for several; whether there was one.
+fn split(rules: &mut Vec<Value>) -> bool {
+    let before = rules.len();
+    let of_group = |rule: &Value, group: &Value| {
+        let mut rule = rule.clone();
+        rule["apiGroups"] = json!([group]);
+        rule
+    };
+    *rules = rules
+        .iter()
+        .flat_map(|rule| list(rule, "/apiGroups").iter().map(move |group| of_group(rule, group)))
+        .collect();
+    rules.len() > before
+}
 
 /// Removes what objects of a kind have at a place.
 fn without(objects: &mut [Value], of_kind: &str, place: &str) -> bool {
