@@ -1,5 +1,5 @@
-//! `deploy/compose`, read by the library that Docker Compose reads its files with (compose-go): schema, interpolation, paths,
-//! and what one part says of another. What it starts is told by `tests/it/shipped/compose.rs`.
+//! `deploy/compose`, read by the library that Docker Compose reads its files with (compose-go): schema, types and
+//! interpolation. That what it names is there, `tests/it/shipped/compose.rs` shows.
 
 use std::fs;
 
@@ -41,7 +41,7 @@ fn docker_compose_takes_the_file() {
 fn what_is_wrong_is_found() {
     for (from, to, problem) in [
         ("read_only: true", "readonly: true", "readonly"),
-        ("depends_on: [streamgauge]", "depends_on: [streamguage]", "streamguage"),
+        ("condition: service_healthy", "condition: healthy", "condition"),
         ("replicas: 3", "replicas: many", "replicas"),
     ] {
         let text = shipped();

@@ -27,7 +27,19 @@ pub fn build(folder: &Path) -> Vec<Value> {
     let mut command = tools::kubectl(home.path());
     command.arg("kustomize").arg(folder);
     let text = tools::output(command).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    objects::parse(&text)
+    let mut objects = objects::parse(&text);
+    // It breaks base 64 into lines. Kubernetes takes that, and the types of the tests do not.
+    for object in &mut objects {
+        let data = object["kind"] == "Secret";
+        let data = data.then(|| object["data"].as_object_mut()).flatten().into_iter();
+        for value in data.flat_map(|data| data.values_mut()) {
+            *value = value.as_str().unwrap().replace('\n', "").into();
+        }
+        if let Some(bundle) = object.pointer_mut("/spec/caBundle") {
+            *bundle = bundle.as_str().unwrap().replace('\n', "").into();
+        }
+    }
+    objects
 }
 
 #[track_caller]
@@ -178,7 +190,12 @@ fn everything_moves_to_another_namespace() {
         assert_eq!(namespace, expected, "{}", title(object));
         let written = object.to_string();
         // As the last part of a path of kinds (`streamgauge/streamgauge-tls`), of a host, or alone.
-        for left in ["\"namespace\":\"streamgauge\"", "streamgauge/streamgauge-tls", "streamgauge.streamgauge", ".namespace."] {
+        for left in [
+            "\"namespace\":\"streamgauge\"",
+            "streamgauge/streamgauge-tls",
+            "streamgauge.streamgauge",
+            ".namespace.",
+        ] {
             assert!(!written.contains(left), "{}: {left}", title(object));
         }
     }

@@ -17,8 +17,7 @@ fn the_program_runs_with_what_is_rendered() {
     let redis = RedisServer::with(&["--requirepass", "made-up"]);
     let config = "redis: [{name: main, url: 'redis://redis:6379', \
         username_file: /etc/streamgauge/secrets/main/username, password_file: /etc/streamgauge/secrets/main/password}]";
-    let generator =
-        json!({"configMapGenerator": [{"name": "streamgauge", "behavior": "replace", "files": ["streamgauge.yaml"]}]});
+    let generator = json!({"configMapGenerator": [{"name": "streamgauge", "behavior": "replace", "files": ["streamgauge.yaml"]}]});
     let folder = Folder::composed(&["redis-credentials"], &generator, "streamgauge");
     let objects = folder.write("streamgauge.yaml", config).build();
     let root = tempfile::tempdir().unwrap();
@@ -34,7 +33,8 @@ fn the_program_runs_with_what_is_rendered() {
 
     let [subcommand, arguments @ ..] = &laid.arguments[..] else { panic!("no arguments") };
     assert!(arguments.iter().any(|argument| argument == "--web.listen-address=:9121"));
-    let arguments: Vec<_> = arguments.iter().map(|argument| argument.replace("=:9121", "=127.0.0.1:0")).collect();
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.replace("=:9121", "=127.0.0.1:0")).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let gauge = Launch::new(subcommand).args(&arguments).start();
     gauge.wait_ready();

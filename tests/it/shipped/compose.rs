@@ -66,6 +66,14 @@ fn everything_named_is_there_and_pinned() {
         for port in service["ports"].as_array().into_iter().flatten() {
             assert!(port.as_str().unwrap().starts_with("127.0.0.1:"), "{name}: {port} is open to others");
         }
+        let needed = match &service["depends_on"] {
+            Value::Object(services) => services.keys().cloned().collect(),
+            Value::Array(services) => services.iter().map(|name| name.as_str().unwrap().to_owned()).collect(),
+            _ => vec![],
+        };
+        for needed in needed {
+            assert!(services().contains_key(&needed), "{name} depends on {needed}");
+        }
         if let Some(image) = service["image"].as_str() {
             let (_, tag) = image.rsplit_once(':').unwrap();
             let digits = tag.trim_start_matches('v').split(['.', '-']).take(3);
@@ -95,8 +103,7 @@ fn streamgauge_measures_what_the_workers_read() {
     assert_eq!(config.matches(&there).count(), 1, "{config}");
     let copy = tempfile::NamedTempFile::new().unwrap();
     fs::write(copy.path(), config.replace(&there, &redis.url())).unwrap();
-    let gauge =
-        Launch::new(words[0]).args(&[&format!("--config.file={}", copy.path().display())]).start();
+    let gauge = Launch::new(words[0]).args(&[&format!("--config.file={}", copy.path().display())]).start();
     for name in ["worker", "analytics"] {
         let environment = service(name)["environment"].clone();
         assert_eq!(environment["REDIS_URL"], there);
@@ -104,23 +111,30 @@ fn streamgauge_measures_what_the_workers_read() {
         let start = text(&environment, "GROUP_START").replace("$$", "$");
         let (stream, group) = (text(&environment, "STREAM"), text(&environment, "GROUP"));
         redis.run(&[&format!("XGROUP CREATE {stream} {group} {start} MKSTREAM")]);
-        gauge.until(&format!("redis_stream_group_backlog{{stream=\"{stream}\",group=\"{group}\"}}"), Some(0.0));
+        gauge.until(
+            &format!("redis_stream_group_backlog{{stream=\"{stream}\",group=\"{group}\"}}"),
+            Some(0.0),
+        );
     }
 }
 
 /// Their programs read all that they are told.
 #[test]
 fn workers_know_their_variables() {
-    for (name, program) in [("producer", "producer.py"), ("worker", "worker.py"), ("analytics", "worker.py")] {
+    for (name, program) in [("producer", "producer.py"), ("worker", "worker.py"), ("analytics", "worker.py")]
+    {
         let service = service(name);
         let context = source(text(&service, "build"));
-        let code: String = [program, "orders.py"].map(|file| fs::read_to_string(context.join(file)).unwrap()).concat();
+        let code: String =
+            [program, "orders.py"].map(|file| fs::read_to_string(context.join(file)).unwrap()).concat();
         for variable in service["environment"].as_object().unwrap().keys() {
             assert!(code.contains(&format!("\"{variable}\"")), "{name}: {variable}");
         }
         let command = service["command"].as_array().cloned().unwrap_or_default();
         let dockerfile = fs::read_to_string(context.join("Dockerfile")).unwrap();
-        assert!(command.iter().any(|word| *word == program) || dockerfile.contains(&format!("\"{program}\"")));
+        assert!(
+            command.iter().any(|word| *word == program) || dockerfile.contains(&format!("\"{program}\""))
+        );
     }
 }
 
@@ -180,7 +194,10 @@ fn grafana_finds_its_data_and_dashboards() {
     assert_eq!(provider["type"], "file");
     let folder = text(&provider["options"], "path");
     for name in super::dashboards::dashboards().keys() {
-        assert_eq!(fs::read_to_string(seen(&grafana, &format!("{folder}/{name}"))).unwrap(), read(&format!("dashboards/{name}")));
+        assert_eq!(
+            fs::read_to_string(seen(&grafana, &format!("{folder}/{name}"))).unwrap(),
+            read(&format!("dashboards/{name}"))
+        );
     }
     seen(&grafana, text(&grafana["environment"], "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"));
 }

@@ -125,8 +125,7 @@ fn what_is_not_known_is_no_number_by_prometheus_either() {
         "XREADGROUP GROUP processing_group worker-1 COUNT 10 STREAMS orders >",
     ]);
     let gauges = [(); 2].map(|()| {
-        let gauge =
-            Launch::new("serve").args(&["--redis.url", &redis.url(), "--redis.name", "main"]).start();
+        let gauge = Launch::new("serve").args(&["--redis.url", &redis.url(), "--redis.name", "main"]).start();
         gauge.wait_ready();
         gauge
     });
