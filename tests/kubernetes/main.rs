@@ -7,6 +7,7 @@
 
 mod control_plane;
 mod documents;
+mod kustomize;
 mod scaling;
 mod scene;
 #[path = "../it/support/mod.rs"]
