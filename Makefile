@@ -3,8 +3,8 @@
 
 .DEFAULT_GOAL := help
 SHELL := bash
-# cargo's own directory first: a fresh rustup is not yet on the PATH of an open shell
-export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+# cargo's own directory first: a fresh rustup is not yet on the PATH of an open shell. Last, where Go is unpacked by hand.
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH):/usr/local/go/bin
 
 # more arguments, e.g. make demo ARGS='--web.listen-address :9999', make test ARGS='lag'
 ARGS ?=
@@ -19,7 +19,8 @@ demo: ## start a private redis-server with a sample workload and serve on it, un
 	@cargo run --release --locked -- demo $(ARGS)
 
 test: ## run all tests, against real servers
-	@scripts/need cargo cc redis-server prometheus promtool chromium
+	@scripts/need cargo cc redis-server prometheus promtool chromium python3 go
+	@line=$$(scripts/test-examples) && export "$$line" && set -x && \
 	STREAMGAUGE_TEST_REQUIRE_ALL=1 cargo test --locked $(ARGS)
 
 lag-report: ## print how often a lag is exact, for each workload and server version
@@ -73,6 +74,7 @@ check-deny:
 
 check-rules:
 	@scripts/need promtool
-	@shopt -s nullglob; rules=(alerts/*.yml); tests=(alerts/tests/*.yml); \
+	@shopt -s nullglob; example=deploy/examples/order-processor; \
+	rules=(alerts/*.yml $$example/alerts.yml); tests=(alerts/tests/*.yml $$example/alerts.test.yml); \
 	if (($${#rules[@]})); then promtool check rules "$${rules[@]}"; else echo 'no alerts/*.yml to check'; fi && \
 	if (($${#tests[@]})); then promtool test rules "$${tests[@]}"; fi

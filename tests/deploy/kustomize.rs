@@ -11,7 +11,9 @@ use tempfile::TempDir;
 
 use crate::{
     objects::{self, find, kind, list, name, of_kind, text, title},
-    rendered, tools,
+    rendered,
+    support::document::document,
+    tools,
 };
 
 mod documents;
@@ -201,6 +203,26 @@ fn everything_moves_to_another_namespace() {
     }
     let certificate = find(&objects, "Certificate", "streamgauge-tls");
     assert_eq!(certificate["spec"]["dnsNames"], json!(["streamgauge.measuring.svc"]));
+}
+
+/// The configuration of the example and that of its guide: the same server and groups.
+#[test]
+fn the_example_measures_what_the_guide_does() {
+    let objects = overlay("example");
+    let config = text(find(&objects, "ConfigMap", "streamgauge"), "/data/streamgauge.yaml");
+    let guide = document("deploy/examples/order-processor/streamgauge.yaml");
+    assert_eq!(objects::parse(config)[0]["redis"], objects::parse(&guide)[0]["redis"]);
+    // Redis is where it is looked for, and the HPA asks for a group that is expected.
+    let redis = find(&objects, "Service", "redis");
+    let url = format!(
+        "redis://redis.{}.svc:{}",
+        text(redis, "/metadata/namespace"),
+        redis["spec"]["ports"][0]["port"]
+    );
+    assert!(config.contains(&url), "{url}: {config}");
+    let hpa = find(&objects, "HorizontalPodAutoscaler", "order-processor");
+    let labels = &hpa["spec"]["metrics"][0]["external"]["metric"]["selector"]["matchLabels"];
+    assert!(config.contains(&format!("{}={}", text(labels, "/stream"), text(labels, "/group"))), "{labels}");
 }
 
 /// The image is that of this version.

@@ -6,6 +6,7 @@ mod check;
 mod cluster;
 mod collect;
 mod demo;
+mod examples;
 mod expose;
 mod faults;
 mod generated;

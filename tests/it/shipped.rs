@@ -10,28 +10,28 @@ use crate::support::process;
 mod alerts;
 mod compose;
 mod dashboards;
-mod deploy;
-mod documents;
+pub mod deploy;
+pub mod documents;
 mod firing;
 mod hour;
 mod inhibition;
 mod live;
-mod promql;
+pub mod promql;
 mod runbooks;
 mod stacks;
 
-fn path(file: &str) -> PathBuf {
+pub fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)
 }
 
 #[track_caller]
-fn read(file: &str) -> String {
+pub fn read(file: &str) -> String {
     fs::read_to_string(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 /// A YAML file with one document.
 #[track_caller]
-fn yaml(file: &str) -> Value {
+pub fn yaml(file: &str) -> Value {
     let text = read(file);
     let documents = Yaml::load_from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
     let [document] = &documents[..] else { panic!("{file}: not one document") };
@@ -59,18 +59,18 @@ fn json(yaml: &Yaml<'_>) -> Value {
 
 /// A text that must be there.
 #[track_caller]
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+pub fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_else(|| panic!("{key} is no text in {value}"))
 }
 
 /// The items of a list that must be there.
 #[track_caller]
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().unwrap_or_else(|| panic!("{key} is no list in {value}"))
 }
 
 /// Whether a program says that all is well, and what it says.
-fn verdict(program: &str, arguments: &[&str]) -> (bool, String) {
+pub fn verdict(program: &str, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
     let output = process::run(command, b"");
@@ -79,7 +79,7 @@ fn verdict(program: &str, arguments: &[&str]) -> (bool, String) {
 }
 
 #[track_caller]
-fn must_pass(program: &str, arguments: &[&str]) {
+pub fn must_pass(program: &str, arguments: &[&str]) {
     let (passed, said) = verdict(program, arguments);
     assert!(passed, "{program} {arguments:?}: {said}");
 }

@@ -7,6 +7,7 @@
 
 mod control_plane;
 mod documents;
+mod example;
 mod kustomize;
 mod scaling;
 mod scene;

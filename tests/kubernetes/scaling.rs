@@ -52,30 +52,7 @@ fn a_backlog_scales_a_deployment_to_zero_and_back_and_holds_on_ignorance() {
 fn the_hpa_of_the_guide_works_as_written() {
     let scene = Scene::start();
     scene.deploy("order-processor", 2, "");
-    let pods = scene.until("two pods", || {
-        let list = scene.cluster.object(&["pods", "--namespace=shop", "--selector=app=order-processor"]);
-        let items = list["items"].as_array().unwrap().clone();
-        let names: Vec<_> =
-            items.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
-        if names.len() == 2 { Ok(names) } else { Err(format!("{names:?}")) }
-    });
-    // There is no kubelet: the test says that they run, and have for a while.
-    let since = "2026-01-01T00:00:00Z";
-    let ready = format!(
-        "{{\"status\":{{\"phase\":\"Running\",\"startTime\":\"{since}\",\"conditions\":[{{\"type\":\"Ready\",\"status\":\"True\",\"lastTransitionTime\":\"{since}\"}}]}}}}"
-    );
-    for pod in &pods {
-        scene.cluster.kubectl(&[
-            "patch",
-            "pod",
-            pod,
-            "--namespace=shop",
-            "--subresource=status",
-            "--type=merge",
-            "--patch",
-            &ready,
-        ]);
-    }
+    let pods = scene.running_pods("order-processor", 2);
     scene.redis.add("orders", 700);
     for (pod, count) in pods.iter().zip([400, 300]) {
         scene

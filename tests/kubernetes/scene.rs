@@ -135,6 +135,28 @@ impl Scene {
         ));
     }
 
+    /// The names of so many pods of a Deployment. There is no kubelet: the test says that they run, and have for a while.
+    #[track_caller]
+    pub fn running_pods(&self, deployment: &str, count: usize) -> Vec<String> {
+        let pods = self.until(&format!("{count} pods"), || {
+            let selector = format!("--selector=app={deployment}");
+            let list = self.cluster.object(&["pods", "--namespace=shop", &selector]);
+            let items = list["items"].as_array().unwrap().iter();
+            let names: Vec<_> =
+                items.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+            if names.len() == count { Ok(names) } else { Err(format!("{names:?}")) }
+        });
+        let since = "2026-01-01T00:00:00Z";
+        let ready = format!(
+            "{{\"status\":{{\"phase\":\"Running\",\"startTime\":\"{since}\",\"conditions\":[{{\"type\":\"Ready\",\"status\":\"True\",\"lastTransitionTime\":\"{since}\"}}]}}}}"
+        );
+        for pod in &pods {
+            let of_status = ["--subresource=status", "--type=merge", "--patch", &ready];
+            self.cluster.kubectl(&[&["patch", "pod", pod, "--namespace=shop"], &of_status[..]].concat());
+        }
+        pods
+    }
+
     /// The manifest of the HPA in the document that holds this text, for the namespace shop.
     #[track_caller]
     pub fn apply_hpa_of(&self, text: &str, change: impl Fn(String) -> String) {

@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use k8s_openapi::{
     api::{
+        apps::v1::Deployment,
         autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::Service,
         rbac::v1::{ClusterRole, RoleBinding},
@@ -30,39 +31,46 @@ fn fits<T: Serialize + DeserializeOwned>(manifest: &Value) {
     assert_eq!(&serde_json::to_value(typed).unwrap(), manifest);
 }
 
+/// A manifest is what its kind says: which one that is.
+#[track_caller]
+pub fn kind_of(manifest: &Value) -> &str {
+    let kind = manifest["kind"].as_str().unwrap();
+    match kind {
+        "HorizontalPodAutoscaler" => {
+            fits::<HorizontalPodAutoscaler>(manifest);
+            for metric in manifest["spec"]["metrics"].as_array().unwrap() {
+                let name = |sort: &str| metric[sort]["metric"]["name"].as_str();
+                let of_groups = name("external").or(name("object")).and_then(catalogue::for_autoscalers);
+                let known = of_groups.or_else(|| name("pods").and_then(catalogue::for_pods));
+                assert!(known.is_some(), "{metric}");
+            }
+        }
+        "APIService" => fits::<APIService>(manifest),
+        "ClusterRole" => fits::<ClusterRole>(manifest),
+        "Deployment" => fits::<Deployment>(manifest),
+        "RoleBinding" => fits::<RoleBinding>(manifest),
+        "Service" => fits::<Service>(manifest),
+        other => panic!("{other} is not checked"),
+    }
+    kind
+}
+
+/// The manifest that a text holds.
+#[track_caller]
+pub fn read(file: &str, text: &str) -> Value {
+    to_json(&tree::parse(Path::new(file), text).unwrap_or_else(|error| panic!("{file}: {error:?}: {text}")))
+}
+
 #[test]
 fn every_manifest_is_one() {
     let (mut kinds, mut services) = (Vec::new(), Vec::new());
     for block in yaml(&document("docs/kubernetes.md")).iter().filter(|block| block.contains("apiVersion:")) {
-        let manifest = to_json(
-            &tree::parse(Path::new("docs/kubernetes.md"), block)
-                .unwrap_or_else(|error| panic!("{error:?}: {block}")),
-        );
-        let kind = manifest["kind"].as_str().unwrap().to_owned();
-        match kind.as_str() {
-            "HorizontalPodAutoscaler" => {
-                fits::<HorizontalPodAutoscaler>(&manifest);
-                for metric in manifest["spec"]["metrics"].as_array().unwrap() {
-                    let name = |sort: &str| metric[sort]["metric"]["name"].as_str();
-                    let of_groups = name("external").or(name("object")).and_then(catalogue::for_autoscalers);
-                    let known = of_groups.or_else(|| name("pods").and_then(catalogue::for_pods));
-                    assert!(known.is_some(), "{metric}");
-                }
-            }
-            "ClusterRole" => fits::<ClusterRole>(&manifest),
-            "RoleBinding" => fits::<RoleBinding>(&manifest),
-            "Service" => fits::<Service>(&manifest),
-            "APIService" => {
-                fits::<APIService>(&manifest);
-                services.push(format!(
-                    "{}/{}",
-                    manifest["spec"]["group"].as_str().unwrap(),
-                    manifest["spec"]["version"].as_str().unwrap()
-                ));
-            }
-            other => panic!("{other} is not checked"),
+        let manifest = read("docs/kubernetes.md", block);
+        if kind_of(&manifest) == "APIService" {
+            let text = |key: &str| manifest["spec"][key].as_str().unwrap();
+            services.push(format!("{}/{}", text("group"), text("version")));
         }
-        kinds.push(kind);
+        kinds.push(kind_of(&manifest).to_owned());
     }
     for kind in ["HorizontalPodAutoscaler", "ClusterRole", "RoleBinding", "Service"] {
         assert!(kinds.iter().any(|found| found == kind), "{kind}: {kinds:?}");

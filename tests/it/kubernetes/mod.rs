@@ -20,7 +20,7 @@ mod external;
 mod hostile;
 mod hpa;
 mod limited;
-mod manifests;
+pub mod manifests;
 mod reload;
 mod replay;
 mod rotation;

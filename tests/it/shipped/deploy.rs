@@ -21,15 +21,24 @@ const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 const OTHERS: [&str; 9] =
     ["cargo", "docker", "helm", "kubectl", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
 
-/// Files in which programs of others are given flags; [`compose`](super::compose) looks at those of this one.
-const OF_OTHERS: [&str; 2] = ["Dockerfile", "compose.yaml"];
+/// Whether a file or folder is not about our flags: what images are made of, a compose file ([`compose`](super::compose)
+/// looks at that), sources of programs, and what running these leaves behind.
+fn is_of_others(path: &Path) -> bool {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    ["Dockerfile", "__pycache__", ".venv", "compose.yaml", "target"].contains(&name)
+        || ["go", "mod", "py", "sum"].contains(&extension)
+}
 
 fn files(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
+        if is_of_others(&path) {
+            continue;
+        }
         if path.is_dir() {
             files(&path, found);
-        } else if !OF_OTHERS.iter().any(|name| path.ends_with(name)) {
+        } else {
             found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
         }
     }
@@ -49,7 +58,7 @@ pub fn unknown_names(document: &str) -> Vec<String> {
     let mut found = Vec::new();
     // A piece of code is a line of its own here.
     for piece in document.split(['\n', '`']) {
-        let piece = piece.trim_start_matches(['#', ' ']);
+        let piece = piece.trim_start_matches(['#', '$', ' ']);
         let flags = piece.split_whitespace().filter_map(|word| word.strip_prefix("--"));
         let flags = flags
             .map(|flag| flag.split('=').next().unwrap())

@@ -22,6 +22,21 @@ pub struct Launch(Command);
 
 impl Launch {
     pub fn new(subcommand: &str) -> Launch {
+        let mut launch = Launch::bare();
+        launch.0.arg(subcommand);
+        if subcommand == "groups" {
+            launch.0.env_remove("STREAMGAUGE_WEB_LISTEN_ADDRESS");
+        } else {
+            launch.0.env("STREAMGAUGE_LOG_FORMAT", "json");
+            launch.0.env("STREAMGAUGE_POLL_INTERVAL", "100ms");
+            launch.0.env("STREAMGAUGE_POLL_STALE_AFTER", "1000");
+            launch.0.env("STREAMGAUGE_POLL_MAX_BACKOFF", "100ms");
+        }
+        launch
+    }
+
+    /// Without any argument or setting, but that it serves on a free port.
+    pub fn bare() -> Launch {
         let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
         for (variable, _) in std::env::vars_os() {
             let name = variable.to_string_lossy();
@@ -29,14 +44,7 @@ impl Launch {
                 command.env_remove(&variable);
             }
         }
-        command.arg(subcommand);
-        if subcommand != "groups" {
-            command.env("STREAMGAUGE_WEB_LISTEN_ADDRESS", "127.0.0.1:0");
-            command.env("STREAMGAUGE_LOG_FORMAT", "json");
-            command.env("STREAMGAUGE_POLL_INTERVAL", "100ms");
-            command.env("STREAMGAUGE_POLL_STALE_AFTER", "1000");
-            command.env("STREAMGAUGE_POLL_MAX_BACKOFF", "100ms");
-        }
+        command.env("STREAMGAUGE_WEB_LISTEN_ADDRESS", "127.0.0.1:0");
         Launch(command)
     }
 

@@ -46,7 +46,7 @@ func readSettings() (settings, error) {
 		batch:         number("BATCH", "10"),
 		block:         time.Duration(number("BLOCK_MS", "2000")) * time.Millisecond,
 		claimIdle:     time.Duration(number("CLAIM_IDLE_MS", "60000")) * time.Millisecond,
-		maxDeliveries: number("MAX_DELIVERIES", "5"),
+		maxDeliveries: number("MAX_DELIVERIES", "3"),
 		deadLetters:   setting("DEAD_LETTERS", stream+":dead"),
 		work:          time.Duration(number("WORK_MS", "100")) * time.Millisecond,
 	}

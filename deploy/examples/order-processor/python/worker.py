@@ -38,7 +38,7 @@ BLOCK_MS = int(setting("BLOCK_MS", "2000"))
 # Longer than a batch may take: what is being worked on must not be claimed.
 CLAIM_IDLE_MS = int(setting("CLAIM_IDLE_MS", "60000"))
 # An entry that was tried so often goes to the dead letters.
-MAX_DELIVERIES = int(setting("MAX_DELIVERIES", "5"))
+MAX_DELIVERIES = int(setting("MAX_DELIVERIES", "3"))
 DEAD_LETTERS = setting("DEAD_LETTERS", f"{STREAM}:dead")
 
 
