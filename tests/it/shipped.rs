@@ -8,11 +8,13 @@ use serde_json::Value;
 use crate::support::process;
 
 mod alerts;
+mod chart;
 mod dashboards;
 mod deploy;
 mod documents;
 mod firing;
 mod hour;
+mod image;
 mod inhibition;
 mod live;
 mod promql;
