@@ -4,6 +4,7 @@
 //! `make test-deploy` fetches the tools (`scripts/test-deploy`) and runs this. No cluster is needed; what a real API server
 //! makes of the objects is told by `tests/kubernetes`.
 
+mod chart;
 mod compose;
 mod kustomize;
 mod objects;

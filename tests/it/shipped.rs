@@ -8,12 +8,14 @@ use serde_json::Value;
 use crate::support::process;
 
 mod alerts;
+mod chart;
 mod compose;
 mod dashboards;
 pub mod deploy;
 pub mod documents;
 mod firing;
 mod hour;
+mod image;
 mod inhibition;
 mod live;
 pub mod promql;

@@ -51,8 +51,9 @@ A new one has a new CA. The one before stays believed beside it, until each pod 
 {{- if and $old.crt $old.key $old.ca (eq (toString (get $old "for")) $server) (gt $left (mul $settings.renewBeforeDays $day)) -}}
 {{- toJson $old -}}
 {{- else -}}
-{{- $ca := genCA (print $name "-ca") (int $settings.validDays) -}}
-{{- $pair := genSignedCert $server nil (list $server (print $server ".cluster.local")) (int $settings.validDays) $ca -}}
+{{- $ca := genCAWithKey (print $name "-ca") (int $settings.validDays) (genPrivateKey "ecdsa") -}}
+{{- $names := list $server (print $server ".cluster.local") -}}
+{{- $pair := genSignedCertWithKey $server nil $names (int $settings.validDays) $ca (genPrivateKey "ecdsa") -}}
 {{- $before := regexFind "-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----" $old.ca -}}
 {{- $bundle := $ca.Cert -}}
 {{- if $before -}}
