@@ -75,7 +75,7 @@ impl Folder {
         format!("{up}{}/{FOLDER}/{part}", env!("CARGO_MANIFEST_DIR").trim_start_matches('/'))
     }
 
-    /// With the base and these components, and more of a kustomization; in a namespace.
+    /// With the base and these components, and more of a kustomization, with more resources, say; in a namespace.
     pub fn composed(components: &[&str], more: &Value, namespace: &str) -> Folder {
         let folder = Folder::new();
         let components: Vec<_> =
@@ -87,8 +87,12 @@ impl Folder {
             "components": components,
             "transformers": ["namespace"],
         });
-        let all = kustomization.as_object_mut().unwrap();
-        all.extend(more.as_object().unwrap().clone());
+        for (key, value) in more.as_object().unwrap() {
+            match kustomization.get_mut(key).and_then(Value::as_array_mut) {
+                Some(list) => list.extend(value.as_array().unwrap().clone()),
+                None => kustomization[key] = value.clone(),
+            }
+        }
         let patch = json!([{"op": "replace", "path": "/metadata/namespace", "value": namespace}]);
         let of_namespace = json!({
             "apiVersion": "kustomize.config.k8s.io/v1beta1",

@@ -116,10 +116,26 @@ fn a_certificate_of_ones_own_is_verified() {
     let folder = files.path().canonicalize().unwrap();
     let authority = Authority::new("serving-ca");
     let pair = authority.server("streamgauge.streamgauge.svc");
-    for (name, content) in
-        [("tls.crt", &pair.certificate), ("tls.key", &pair.key), ("ca.crt", &authority.certificate)]
-    {
-        fs::write(folder.join(name), content).unwrap();
+    let secret = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "secretGenerator": [{
+            "name": "streamgauge-tls",
+            "type": "kubernetes.io/tls",
+            "files": ["tls.crt", "tls.key", "ca.crt"],
+            "options": {"disableNameSuffixHash": true},
+        }],
+    })
+    .to_string();
+    let certificate = folder.join("certificate");
+    fs::create_dir(&certificate).unwrap();
+    for (name, content) in [
+        ("tls.crt", &pair.certificate),
+        ("tls.key", &pair.key),
+        ("ca.crt", &authority.certificate),
+        ("kustomization.yaml", &secret),
+    ] {
+        fs::write(certificate.join(name), content).unwrap();
     }
     let to = |part: &str| {
         let up = "../".repeat(folder.components().count() - 1);
@@ -130,15 +146,9 @@ fn a_certificate_of_ones_own_is_verified() {
     let kustomization = json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [to("base"), "namespace.json"],
+        "resources": [to("base"), "namespace.json", "certificate"],
         "components": components,
         "configMapGenerator": [{"name": "streamgauge", "behavior": "replace", "files": ["streamgauge.yaml"]}],
-        "secretGenerator": [{
-            "name": "streamgauge-tls",
-            "type": "kubernetes.io/tls",
-            "files": ["tls.crt", "tls.key", "ca.crt"],
-            "options": {"disableNameSuffixHash": true},
-        }],
         "transformers": [to("namespace")],
     });
     fs::write(folder.join("kustomization.yaml"), kustomization.to_string()).unwrap();
@@ -147,7 +157,7 @@ fn a_certificate_of_ones_own_is_verified() {
     fs::copy(format!("{}/streamgauge.yaml", overlay("example")), folder.join("streamgauge.yaml")).unwrap();
     cluster.kubectl(&["apply", "--validate=strict", "-k", folder.to_str().unwrap()]);
 
-    let scene = start(cluster, redis, &folder);
+    let scene = start(cluster, redis, &certificate);
     let api = scene.cluster.object(&["apiservice", "v1beta1.external.metrics.k8s.io"]);
     assert_eq!(api["spec"].get("insecureSkipTLSVerify"), None);
     let list = scene

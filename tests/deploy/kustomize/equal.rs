@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{FOLDER, Folder};
+use super::{FOLDER, Folder, documents::certificate};
 use crate::{
     objects::{self, kind, list, name, title},
     rendered, tools,
@@ -118,12 +118,7 @@ fn pairs() -> Vec<Pair> {
         pair(&["adapter", "custom-metrics", "insecure-tls"], json!({}), adapter(false, true, insecure)),
         pair(
             &["adapter", "external-metrics", "given-certificate"],
-            json!({"secretGenerator": [{
-                "name": "streamgauge-tls",
-                "type": "kubernetes.io/tls",
-                "files": ["tls.crt", "tls.key", "ca.crt"],
-                "options": {"disableNameSuffixHash": true},
-            }]}),
+            json!({"resources": ["certificate"]}),
             adapter(
                 true,
                 false,
@@ -185,7 +180,7 @@ fn merge(into: &mut Value, more: Value) {
 fn by_kustomize(pair: &Pair, namespace: &str) -> Vec<Value> {
     let folder = Folder::composed(pair.components, &pair.kustomization, namespace);
     folder.write("streamgauge.yaml", WITH_CREDENTIALS);
-    folder.write("tls.crt", "certificate").write("tls.key", "key").write("ca.crt", authority());
+    certificate(&folder, "certificate", "key", authority());
     folder.build()
 }
 
