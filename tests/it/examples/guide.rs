@@ -42,18 +42,16 @@ fn it_shows_the_files_as_they_are() {
             with_block(&text, name, &block(file, from, to))
         })
     });
-}
-
-/// All that is YAML or Python in it is one of these: nothing else can drift.
-#[test]
-fn it_shows_nothing_else() {
+    // All that is YAML or Python in it is one of these: nothing else can drift.
     let text = read(GUIDE);
     for language in ["yaml", "python"] {
-        for part in text.split(&format!("```{language}\n")).skip(1) {
+        let parts: Vec<_> = text.split(&format!("```{language}\n")).skip(1).collect();
+        assert!(!parts.is_empty(), "{language}");
+        for part in parts {
             let shown = part.split("\n```").next().unwrap();
-            let is_known =
+            let is_shown =
                 |(_, file, from, to): &(&str, &str, &str, &str)| block(file, from, to).contains(shown);
-            assert!(BLOCKS.iter().any(is_known), "{shown}");
+            assert!(BLOCKS.iter().any(is_shown), "{shown}");
         }
     }
 }

@@ -74,12 +74,17 @@ fn they_find_one_another() {
             }
             "HorizontalPodAutoscaler" => {
                 let target = &manifest["spec"]["scaleTargetRef"];
-                let mut found = deployments.iter().filter(|deployment| {
+                let found = deployments.iter().filter(|deployment| {
                     deployment["metadata"]["name"] == target["name"]
                         && deployment["apiVersion"] == target["apiVersion"]
                 });
+                let found: Vec<_> = found.collect();
+                assert_eq!(found.len(), 2, "the workers in Python and in Go");
                 // The HPA says how many there are.
-                assert!(found.all(|deployment| deployment["spec"].get("replicas").is_none()), "{target}");
+                assert!(
+                    found.iter().all(|deployment| deployment["spec"].get("replicas").is_none()),
+                    "{target}"
+                );
                 assert_eq!(
                     target,
                     &json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "order-processor"})

@@ -44,6 +44,10 @@ func (w *worker) join(ctx context.Context) error {
 	} else if !strings.HasPrefix(err.Error(), "BUSYGROUP") { // it is there already
 		return err
 	}
+	// So that it is seen from the start: Redis 7.0 lists a consumer only once it was given something.
+	if err := w.client.XGroupCreateConsumer(ctx, w.stream, w.group, w.consumer).Err(); err != nil {
+		return err
+	}
 	w.joined = true
 	return nil
 }

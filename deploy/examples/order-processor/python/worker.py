@@ -63,6 +63,8 @@ class Worker:
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):  # it is there already
                 raise
+        # So that it is seen from the start: Redis 7.0 lists a consumer only once it was given something.
+        self.client.xgroup_createconsumer(STREAM, GROUP, CONSUMER)
         self.joined = True
 
     def new(self):
