@@ -1,4 +1,4 @@
-//! The program, started with the arguments and the files of the base and of the example. With the adapter it needs an API
+//! The program, started with the arguments and the files of the base, with credentials. With the adapter it needs an API
 //! server: `tests/kubernetes` starts it there.
 
 use std::fs;
