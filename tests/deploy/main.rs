@@ -5,6 +5,7 @@
 //! makes of the objects is told by `tests/kubernetes`.
 
 mod chart;
+mod image;
 mod objects;
 mod rendered;
 #[path = "../it/support/mod.rs"]
