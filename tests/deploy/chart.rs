@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{objects::parse, tools};
 
 mod certificate;
+mod install;
 mod matrix;
 mod refused;
 mod toggles;

@@ -6,6 +6,7 @@
 
 mod chart;
 mod compose;
+mod image;
 mod kustomize;
 mod objects;
 mod rendered;

@@ -10,7 +10,8 @@ use crate::support::process;
 
 fn folder(variable: &str) -> PathBuf {
     let folder = env::var_os(variable).map(PathBuf::from);
-    folder.unwrap_or_else(|| panic!("{variable} is not set: run make test-deploy"))
+    folder
+        .unwrap_or_else(|| panic!("{variable} is not set: make test-deploy and make test-kubernetes set it"))
 }
 
 /// helm, with nothing of this machine's settings, and without a cluster.
@@ -47,6 +48,11 @@ fn isolate(command: &mut Command, home: &Path) {
 /// The file with the definition of a custom resource, by its plural and group.
 pub fn definition(name: &str) -> PathBuf {
     folder("STREAMGAUGE_TEST_DEPLOY").join("crds").join(format!("{name}.yaml"))
+}
+
+/// The binary of the image, which `scripts/static-binary` builds.
+pub fn image_binary() -> PathBuf {
+    folder("STREAMGAUGE_TEST_IMAGE_BINARY")
 }
 
 /// Runs one to its end: what it wrote, or what it said of why it could not.

@@ -72,6 +72,7 @@ fn the_files_of_the_guide_install_what_it_says() {
     let labels = &hpa[0]["spec"]["metrics"][0]["external"]["metric"]["selector"]["matchLabels"];
     let expected = format!("{}={}", text(labels, "/stream"), text(labels, "/group"));
     assert!(config.contains(&format!("expect: [{expected}]")), "{config}");
+    assert!(config.contains(&format!("name: {}\n", text(labels, "/redis"))), "{config}");
 }
 
 /// Names and namespaces in its commands are those of the objects.
@@ -99,6 +100,14 @@ fn the_commands_of_the_guide_name_what_is_there() {
     for api in asked.split_whitespace().filter(|word| word.starts_with("v1")) {
         assert!(apis.iter().any(|object| name(object) == api), "{api}");
     }
+    // `check` is told what the program is told.
+    let (_, rest) = document.split_once("deployment/streamgauge -- ").unwrap();
+    let command = rest.split("\nkubectl ").next().unwrap().replace("\\\n", " ");
+    let words: Vec<_> = command.split_whitespace().skip(2).collect();
+    let deployment = find(&objects, "Deployment", "streamgauge");
+    let arguments = list(deployment, "/spec/template/spec/containers/0/args").iter().skip(1);
+    assert_eq!(words, arguments.map(|word| word.as_str().unwrap()).collect::<Vec<_>>());
+    assert!(command.starts_with("/usr/local/bin/streamgauge check "), "{command}");
     let url = format!("overlays/example?ref=v{}", env!("CARGO_PKG_VERSION"));
     assert!(document.contains(&format!(
         "`kubectl apply -k https://github.com/streamgauge/streamgauge//deploy/kustomize/{url}`"
