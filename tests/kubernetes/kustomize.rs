@@ -13,6 +13,7 @@ use crate::{
         pki::Authority,
         redis::{RedisServer, free_port},
     },
+    tools,
 };
 
 fn overlay(name: &str) -> String {
@@ -86,17 +87,6 @@ fn the_example_scales_its_workers() {
     scene.gauge.poll();
     scene.until_replicas("order-processor", 10);
 
-    // The other overlays are taken too, but for the kinds of cert-manager, which is not here.
-    for name in ["default", "keda"] {
-        let rendered = scene.cluster.kubectl(&["kustomize", &overlay(name)]);
-        let (managed, others): (Vec<_>, Vec<_>) =
-            rendered.split("\n---\n").partition(|object| object.contains("apiVersion: cert-manager.io/"));
-        assert_eq!(managed.len(), 4);
-        let apply = ["apply", "--validate=strict", "--dry-run=server", "-f", "-"];
-        let taken = scene.cluster.kubectl_with(&apply, &others.join("\n---\n"));
-        taken.unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
-
     // The pods of the example are found: none has taken anything yet.
     let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/redis_stream_pending_messages?labelSelector=app%3Dorder-processor";
     scene.until("ten pods", || {
@@ -105,6 +95,34 @@ fn the_example_scales_its_workers() {
             list["items"].as_array().unwrap().iter().map(|item| &item["value"]).collect();
         if values == [&json!("0"); 10] { Ok(()) } else { Err(list.to_string()) }
     });
+}
+
+/// The other overlays, alerts and dashboards, where the kinds of cert-manager and the Prometheus operator are known.
+fn takes_the_other_overlays(cluster: &ControlPlane) {
+    let crds = [
+        "certificates.cert-manager.io",
+        "issuers.cert-manager.io",
+        "servicemonitors.monitoring.coreos.com",
+        "prometheusrules.monitoring.coreos.com",
+    ];
+    for name in crds {
+        let file = tools::definition(name);
+        // Too large for the annotation that kubectl would write.
+        cluster.kubectl(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
+        cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{name}")]);
+    }
+    for name in ["default", "keda"] {
+        cluster.kubectl(&["apply", "--validate=strict", "--dry-run=server", "-k", &overlay(name)]);
+    }
+    for part in ["alerts", "dashboards"] {
+        let folder = format!("{}/{part}", env!("CARGO_MANIFEST_DIR"));
+        cluster.kubectl(&["apply", "--validate=strict", "--namespace=streamgauge", "-k", &folder]);
+    }
+    let monitor = format!(
+        "{}/deploy/kustomize/components/prometheus-operator/servicemonitor.yaml",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    cluster.kubectl(&["apply", "--validate=strict", "--namespace=streamgauge", "-f", &monitor]);
 }
 
 /// With a certificate of one's own, by which the API server verifies the adapter.
@@ -164,4 +182,5 @@ fn a_certificate_of_ones_own_is_verified() {
         .raw("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/redis_stream_group_backlog")
         .unwrap();
     assert_eq!(list["items"][0]["value"], "0");
+    takes_the_other_overlays(&scene.cluster);
 }
