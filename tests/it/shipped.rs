@@ -12,7 +12,7 @@ mod chart;
 mod compose;
 mod dashboards;
 pub mod deploy;
-pub mod documents;
+mod documents;
 mod firing;
 mod hour;
 mod image;

@@ -71,7 +71,7 @@ fn resource() -> String {
     let (_, groups) = rules.split_once("\ngroups:\n").unwrap();
     let groups: String = groups.lines().map(|line| format!("  {line}\n")).collect();
     format!(
-        "# Generated from alerts.yml: change that, and run `STREAMGAUGE_BLESS=1 cargo test`.\n#\n\
+        "# Generated from alerts.yml: change that. CONTRIBUTING.md says how to write this file anew.\n#\n\
          # The operator takes it only if it has the labels that the ruleSelector of the Prometheus resource asks for:\n\
          # `release: <name of the release>`, where kube-prometheus-stack was installed with its defaults.\n\
          apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n  name: order-processor\nspec:\n  groups:\n{groups}"

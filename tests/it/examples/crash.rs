@@ -8,7 +8,7 @@ use super::{
 
 in_each_language!(the_numbers_follow_a_crash_and_the_recovery);
 
-const ORDERS: usize = 120;
+const ORDERS: usize = 400;
 
 fn the_numbers_follow_a_crash_and_the_recovery(language: Language, scene: Scene) {
     // The first worker creates the group, and leaves no name behind.

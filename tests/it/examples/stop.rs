@@ -8,7 +8,7 @@ use super::{
 in_each_language!(a_worker_that_is_stopped_ends_its_batch, a_worker_that_holds_something_keeps_its_name);
 
 fn a_worker_that_is_stopped_ends_its_batch(language: Language, scene: Scene) {
-    scene.programs.produce(&scene.redis.url(), 60);
+    scene.programs.produce(&scene.redis.url(), 500);
     let mut worker = scene.worker(language, "worker", &[("WORK_MS", "50")]);
     scene.until(&mut worker, "a batch in hand", |numbers| numbers.pending() > 1);
     worker.stop();
@@ -16,7 +16,7 @@ fn a_worker_that_is_stopped_ends_its_batch(language: Language, scene: Scene) {
     assert!(numbers.pending.is_empty(), "{numbers:?}");
     // A part of the orders is left, and nothing that was taken is lost with the name.
     assert!(numbers.lag > 0, "it was to be stopped before the end: {numbers:?}");
-    assert_eq!(scene.acknowledged() + numbers.lag, 60, "{}", worker.log());
+    assert_eq!(scene.acknowledged() + numbers.lag, 500, "{}", worker.log());
 }
 
 /// `XGROUP DELCONSUMER` would drop what it holds.

@@ -21,19 +21,14 @@ const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 const OTHERS: [&str; 9] =
     ["cargo", "docker", "helm", "kubectl", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
 
-/// Whether a file or folder is not about our flags: what images are made of, a compose file ([`compose`](super::compose)
-/// looks at that), sources of programs, and what running these leaves behind.
-fn is_of_others(path: &Path) -> bool {
-    let name = path.file_name().unwrap().to_str().unwrap();
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    ["Dockerfile", "__pycache__", ".venv", "compose.yaml", "target"].contains(&name)
-        || ["go", "mod", "py", "sum"].contains(&extension)
-}
+/// Files and folders that are not about our flags: what images are made of, a compose file (which
+/// [`compose`](super::compose) holds against its programs), and programs with what building them leaves.
+const OF_OTHERS: [&str; 5] = ["Dockerfile", "compose.yaml", "go", "python", "target"];
 
 pub fn files(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        if is_of_others(&path) {
+        if OF_OTHERS.iter().any(|name| path.ends_with(name)) {
             continue;
         }
         if path.is_dir() {

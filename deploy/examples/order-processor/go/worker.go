@@ -87,7 +87,7 @@ func (w *worker) abandoned(ctx context.Context) ([]redis.XMessage, error) {
 		return nil, err
 	}
 	w.cursor = cursor
-	if cursor == "0-0" { // all of them were looked at
+	if cursor == "0-0" { // all were looked at: again after a quarter of the time
 		w.nextClaim = time.Now().Add(w.claimIdle / 4)
 	}
 	var entries []redis.XMessage
