@@ -58,8 +58,8 @@ fn the_files_of_the_guide_install_what_it_says() {
     let secrets: Vec<_> = list(pod, "/volumes").iter().filter_map(|volume| volume.get("secret")).collect();
     let secret = secrets.iter().find(|secret| secret["secretName"] == "streamgauge-redis").unwrap();
     let create = document(INSTALL);
-    let create = create.lines().find(|line| line.starts_with("kubectl create secret")).unwrap();
-    assert!(create.starts_with("kubectl create secret generic streamgauge-redis --namespace streamgauge "));
+    let wanted = "kubectl create secret generic streamgauge-redis --namespace streamgauge ";
+    let create = create.lines().find(|line| line.starts_with(wanted)).unwrap();
     for item in list(secret, "/items") {
         assert!(create.contains(&format!("={}=", text(item, "/key"))), "{create}: {item}");
     }
