@@ -33,7 +33,19 @@ fn upgrade(cluster: &ControlPlane, values: &str) -> Result<String, String> {
     let file = cluster.directory().join("values.yaml");
     fs::write(&file, values).unwrap();
     let file = file.to_str().unwrap();
-    helm(cluster, &["upgrade", "--install", "streamgauge", CHART, "--create-namespace", "--values", file])
+    helm(
+        cluster,
+        &[
+            "upgrade",
+            "--install",
+            "--reset-values",
+            "streamgauge",
+            CHART,
+            "--create-namespace",
+            "--values",
+            file,
+        ],
+    )
 }
 
 /// The files of the rendered Secret.
@@ -119,12 +131,6 @@ fn it_works_and_its_certificate_outlives_upgrades() {
     let pod = Pod::start(&cluster, port);
     lead_to_loopback(&cluster, port);
     until_answered(&cluster, &pod, "12");
-    for (verb, resource) in
-        [("get", "redis_stream_length.external.metrics.k8s.io"), ("list", "pods.custom.metrics.k8s.io")]
-    {
-        let user = "--as=system:serviceaccount:kube-system:horizontal-pod-autoscaler";
-        cluster.kubectl(&["auth", "can-i", verb, resource, user]);
-    }
 
     // Upgrades leave the certificate as it is.
     let first = certificate(&cluster);
@@ -164,6 +170,34 @@ fn it_works_and_its_certificate_outlives_upgrades() {
     until_answered(&cluster, &pod, "13");
     upgrade(&cluster, &values("replicaCount: 2")).unwrap();
     assert_eq!(certificate(&cluster), second);
+}
+
+/// What is printed after an installation: an HPA that the API server takes, and advice that fits what was installed.
+fn notes_fit(cluster: &ControlPlane) {
+    let notes = |values: &str| {
+        let file = cluster.directory().join("values.yaml");
+        fs::write(&file, values).unwrap();
+        let dry_run = ["install", "noted", CHART, "--dry-run=server", "--values", file.to_str().unwrap()];
+        let said = helm(cluster, &dry_run).unwrap();
+        said.split_once("\nNOTES:\n").unwrap().1.to_owned()
+    };
+    // The API of others is still there.
+    let external = "adapter: {apiServices: {create: false}}";
+    let said = notes(external);
+    assert!(said.contains("No APIService was created") && !said.contains("autoscaling/v2"), "{said}");
+    let said = notes("adapter: {enabled: false}");
+    assert!(
+        !said.contains("APIService") && said.contains("port-forward service/noted-streamgauge 9121:9121"),
+        "{said}"
+    );
+    cluster.kubectl(&["delete", "apiservice", EXTERNAL]);
+    let said = notes("adapter: {apiServices: {custom: false}}");
+    let (_, hpa) = said.split_once("apiVersion: autoscaling/v2").unwrap();
+    let hpa = format!("apiVersion: autoscaling/v2{}", hpa.split("\n\n").next().unwrap());
+    let strict = ["apply", "--namespace=default", "--dry-run=server", "--validate=strict", "-f", "-"];
+    cluster.kubectl_with(&strict, &hpa).unwrap_or_else(|error| panic!("{error}: {hpa}"));
+    assert!(!said.contains("does not verify") && !said.contains("No APIService"), "{said}");
+    assert!(notes("adapter: {certificate: {mode: insecure}}").contains("does not verify whom it asks"));
 }
 
 #[test]
@@ -223,8 +257,9 @@ fn it_takes_over_no_api_of_others() {
     let said = cluster.kubectl_with(&strict, &text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(said.lines().count(), text.matches("\nkind: ").count(), "{said}");
 
+    notes_fit(&cluster);
+
     // A second release would take the first one's API.
-    cluster.kubectl(&["delete", "apiservice", EXTERNAL]);
     upgrade(&cluster, "").unwrap();
     let said = helm(&cluster, &["install", "other", CHART]).unwrap_err();
     assert!(said.contains("belongs to the release streamgauge in streamgauge"), "{said}");

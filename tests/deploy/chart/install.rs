@@ -1,6 +1,6 @@
 //! `docs/install.md`: its Helm path is what the chart takes, and does what the document says.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use streamgauge::config::Credential;
 
@@ -99,41 +99,4 @@ fn its_values_exist() {
         }
     }
     assert!(seen > 8, "{seen}");
-}
-
-/// What is printed after an installation: an HPA that Kubernetes takes, and advice that fits what was installed.
-#[test]
-fn the_notes_fit() {
-    let home = tempfile::tempdir().unwrap();
-    let notes = |values: &str| {
-        let file = home.path().join("values.yaml");
-        fs::write(&file, values).unwrap();
-        let mut helm: Command = tools::helm(home.path());
-        helm.args([
-            "install",
-            "streamgauge",
-            CHART,
-            "--namespace=streamgauge",
-            "--dry-run=client",
-            "--values",
-        ])
-        .arg(file);
-        let said = tools::output(helm).unwrap();
-        said.split_once("\nNOTES:\n").unwrap().1.to_owned()
-    };
-    let said = notes("");
-    let (_, hpa) = said.split_once("apiVersion: autoscaling/v2").unwrap();
-    let hpa = hpa.split("\n\n").next().unwrap();
-    let hpa = parse(&format!("apiVersion: autoscaling/v2{hpa}")).remove(0);
-    assert_eq!(crate::typed::check(&hpa), Ok(()));
-    assert_eq!(rendered::metrics::problems(&[hpa]), [""; 0]);
-    assert!(!said.contains("insecure") && !said.contains("No APIService"), "{said}");
-    assert!(notes("adapter: {certificate: {mode: insecure}}").contains("does not verify whom it asks"));
-    let said = notes("adapter: {apiServices: {create: false}}");
-    assert!(said.contains("No APIService was created") && !said.contains("autoscaling/v2"), "{said}");
-    let said = notes("adapter: {enabled: false}");
-    assert!(
-        !said.contains("APIService") && said.contains("port-forward service/streamgauge 9121:9121"),
-        "{said}"
-    );
 }
