@@ -18,6 +18,8 @@ fn its_copies_are_the_originals() {
         let entries = std::fs::read_dir(path(folder)).unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        // What Kustomize needs besides is not for Helm.
+        names.retain(|name| name.ends_with(".json"));
         names.sort();
         names
     };
