@@ -6,13 +6,16 @@ use serde_json::{Value, json};
 use streamgauge::catalogue::{self, CATALOGUE, Combine, PENDING_OF_POD};
 
 use super::{list, must_pass, promql, read, text, yaml};
-use crate::support::{
-    document::yaml as blocks,
-    exporter::{Launch, Streamgauge},
-    prometheus::Prometheus,
-    redis::RedisServer,
-    tool::needs,
-    wait,
+use crate::{
+    kubernetes::manifests,
+    support::{
+        document::yaml as blocks,
+        exporter::{Launch, Streamgauge},
+        prometheus::Prometheus,
+        redis::RedisServer,
+        tool::needs,
+        wait,
+    },
 };
 
 const IN_CLUSTER: &str = "deploy/prometheus/kubernetes.yml";
@@ -77,6 +80,24 @@ fn rules_name_what_exists_and_combine_it_as_the_catalogue_does() {
     let query = expanded(text(pods, "metricsQuery"), names[0], "consumer", &[("consumer", "a|b")]);
     assert_eq!(promql::problems(&query), [""; 0], "{query}");
     assert_eq!(promql::problems(&of_keda()), [""; 0]);
+}
+
+/// The HPA that is shown asks one of the rules, for one group, as KEDA's query does.
+#[test]
+fn the_hpa_asks_for_what_the_rules_serve() {
+    let shown = blocks(&read(GUIDE));
+    let hpa = shown.iter().find(|block| block.contains("kind: HorizontalPodAutoscaler")).unwrap();
+    let hpa = manifests::read(GUIDE, hpa);
+    assert_eq!(manifests::kind_of(&hpa), "HorizontalPodAutoscaler");
+    let asked = &hpa["spec"]["metrics"][0]["external"]["metric"];
+    let rules = yaml(RULES);
+    let served = found_by(text(&list(&rules, "externalRules")[0], "seriesQuery"));
+    assert!(served.contains(&text(asked, "name")), "{served:?}");
+    let chosen = asked["selector"]["matchLabels"].as_object().unwrap();
+    for (label, value) in chosen {
+        assert!(of_keda().contains(&format!("{label}={value}")), "{label}={value}");
+    }
+    assert_eq!(chosen.keys().collect::<Vec<_>>(), ["group", "redis", "stream"]);
 }
 
 /// The job for a cluster, with targets in the place of its discovery: Prometheus as Debian builds it knows none.
