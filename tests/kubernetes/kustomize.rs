@@ -98,18 +98,23 @@ fn the_example_scales_its_workers() {
 }
 
 /// The other overlays, alerts and dashboards, where the kinds of cert-manager and the Prometheus operator are known.
-fn takes_the_other_overlays(cluster: &ControlPlane) {
-    let crds = [
+fn takes_the_other_overlays(scene: &Scene) {
+    let cluster = &scene.cluster;
+    for name in [
         "certificates.cert-manager.io",
         "issuers.cert-manager.io",
         "servicemonitors.monitoring.coreos.com",
         "prometheusrules.monitoring.coreos.com",
-    ];
-    for name in crds {
+    ] {
         let file = tools::definition(name);
         // Too large for the annotation that kubectl would write.
         cluster.kubectl(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
-        cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{name}")]);
+        scene.until(&format!("{name} to be served"), || {
+            let conditions = cluster.object(&["crd", name])["status"]["conditions"].clone();
+            let mut all = conditions.as_array().into_iter().flatten();
+            let is_served = all.any(|one| one["type"] == "Established" && one["status"] == "True");
+            if is_served { Ok(()) } else { Err(conditions.to_string()) }
+        });
     }
     for name in ["default", "keda"] {
         cluster.kubectl(&["apply", "--validate=strict", "--dry-run=server", "-k", &overlay(name)]);
@@ -182,5 +187,5 @@ fn a_certificate_of_ones_own_is_verified() {
         .raw("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/redis_stream_group_backlog")
         .unwrap();
     assert_eq!(list["items"][0]["value"], "0");
-    takes_the_other_overlays(&scene.cluster);
+    takes_the_other_overlays(&scene);
 }
