@@ -9,7 +9,7 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH):/usr/local/go/bin
 # more arguments, e.g. make demo ARGS='--web.listen-address :9999', make test ARGS='lag'
 ARGS ?=
 
-.PHONY: help demo test lag-report test-servers test-kubernetes fuzz check build fmt check-fmt check-lint check-docs check-deny check-rules
+.PHONY: help demo test lag-report test-servers test-kubernetes test-deploy fuzz check build fmt check-fmt check-lint check-docs check-deny check-rules
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,14 @@ test-servers: ## fetch other Redis and Valkey versions to test against
 
 test-kubernetes: ## build a Kubernetes control plane (ten minutes, once; needs Go) and test behind it
 	@scripts/need cargo cc redis-server
-	@line=$$(scripts/test-kubernetes) && export "$$line" && cargo test --locked --test kubernetes $(ARGS)
+	@lines=$$(scripts/test-deploy && scripts/test-kubernetes) && export $$lines && \
+	cargo test --locked --test kubernetes $(ARGS)
+
+test-deploy: ## fetch helm and kubectl (some minutes, once; needs Go), build the image's binary, and test all that deploys it
+	@scripts/need cargo cc redis-server
+	@lines=$$(scripts/test-deploy && scripts/static-binary) && export $$lines && \
+	as_root=$$([ "$$(id -u)" = 0 ] || echo "sudo -n -E env PATH=$$PATH") && \
+	STREAMGAUGE_TEST_REQUIRE_ALL=1 cargo test --locked --test deploy $${as_root:+--config "target.'cfg(unix)'.runner='$$as_root'"} $(ARGS)
 
 fuzz: ## feed the decoder random replies until Ctrl-C (needs a nightly Rust and cargo-fuzz)
 	@mkdir -p fuzz/corpus/decode

@@ -8,15 +8,19 @@ use serde_json::Value;
 use crate::support::process;
 
 mod alerts;
+mod chart;
+mod compose;
 mod dashboards;
 pub mod deploy;
 mod documents;
 mod firing;
 mod hour;
+mod image;
 mod inhibition;
 mod live;
 pub mod promql;
 mod runbooks;
+mod stacks;
 
 pub fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)

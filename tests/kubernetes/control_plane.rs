@@ -121,6 +121,10 @@ impl ControlPlane {
         };
         let admin = kubeconfig("admin.kubeconfig", &ca.member("admin", "system:masters"));
         let manager = kubeconfig("manager.kubeconfig", &ca.client("system:kube-controller-manager"));
+        // The controllers give up after ten seconds without an API server, which a busy machine takes longer to start.
+        wait::until("the API server to be ready", || {
+            kubectl(&programs, &admin, directory.path(), &["get", "--raw", "/readyz"], "")
+        });
         let controllers = start(
             "kube-controller-manager",
             &[
@@ -175,11 +179,7 @@ impl ControlPlane {
 
     /// The same, with this on its standard input.
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String, String> {
-        let mut command = Command::new(self.programs.join("kubectl"));
-        command.arg("--kubeconfig").arg(&self.admin).args(arguments).env("HOME", self.directory.path());
-        let output = process::run(command, input.as_bytes());
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+        kubectl(&self.programs, &self.admin, self.directory.path(), arguments, input)
     }
 
     #[track_caller]
@@ -201,6 +201,20 @@ impl ControlPlane {
         let text = self.kubectl(&[&["get", "--output=json"], arguments].concat());
         serde_json::from_str(&text).unwrap()
     }
+}
+
+fn kubectl(
+    programs: &Path,
+    kubeconfig: &Path,
+    home: &Path,
+    arguments: &[&str],
+    input: &str,
+) -> Result<String, String> {
+    let mut command = Command::new(programs.join("kubectl"));
+    command.arg("--kubeconfig").arg(kubeconfig).args(arguments).env("HOME", home);
+    let output = process::run(command, input.as_bytes());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// A kubeconfig for one user. JSON is YAML.

@@ -5,11 +5,16 @@
 //! a control plane and a streamgauge of its own, which runs with the service account and the rights that
 //! `docs/kubernetes.md` gives it, and is registered by the manifests that stand there.
 
+mod chart;
 mod control_plane;
 mod documents;
 mod example;
+mod kustomize;
 mod scaling;
 mod scene;
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with the other integration binaries")]
 mod support;
+#[path = "../deploy/tools.rs"]
+#[allow(dead_code, reason = "shared with the tests of what is shipped")]
+mod tools;

@@ -22,8 +22,9 @@ pub fn of(file: &str) -> Vec<Value> {
 fn all() -> BTreeMap<String, Vec<Value>> {
     let names = fs::read_dir(path(DIRECTORY)).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    // The first is a configuration of streamgauge, the other a resource of the Prometheus operator: `alerts.rs` has it.
-    let others = ["streamgauge.yaml", "prometheusrule.yaml"];
+    // A configuration of streamgauge, a resource of the Prometheus operator (`alerts.rs` has it), and what `tests/deploy`
+    // builds.
+    let others = ["streamgauge.yaml", "prometheusrule.yaml", "kustomization.yaml"];
     let names = names.filter(|name| name.ends_with(".yaml") && !others.contains(&name.as_str()));
     names.map(|name| (name.clone(), of(&name))).collect()
 }

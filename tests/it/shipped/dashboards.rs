@@ -14,6 +14,7 @@ pub fn dashboards() -> BTreeMap<String, Value> {
     let files = fs::read_dir(path("dashboards")).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     names
+        .filter(|name| name.ends_with(".json"))
         .map(|name| (name.clone(), serde_json::from_str(&read(&format!("dashboards/{name}"))).unwrap()))
         .collect()
 }

@@ -18,13 +18,14 @@ const UNIT: &str = "deploy/systemd/streamgauge.service";
 const PROMETHEUS: &str = "deploy/prometheus/prometheus.yml";
 
 /// Programs of others, whose flags are theirs: a line or a piece of code that begins with one.
-const OTHERS: [&str; 8] =
-    ["cargo", "docker", "kubectl", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
+const OTHERS: [&str; 9] =
+    ["cargo", "docker", "helm", "kubectl", "prometheus", "promtool", "redis-cli", "systemctl", "systemd-run"];
 
-/// Files and folders that are not about our flags: what images are made of, and programs with what building them leaves.
-const OF_OTHERS: [&str; 4] = ["Dockerfile", "go", "python", "target"];
+/// Files and folders that are not about our flags: what images are made of, a compose file (which
+/// [`compose`](super::compose) holds against its programs), and programs with what building them leaves.
+const OF_OTHERS: [&str; 5] = ["Dockerfile", "compose.yaml", "go", "python", "target"];
 
-fn files(directory: &Path, found: &mut Vec<(String, String)>) {
+pub fn files(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if OF_OTHERS.iter().any(|name| path.ends_with(name)) {
@@ -49,15 +50,18 @@ pub fn unknown_names(document: &str) -> Vec<String> {
     let known = flags_of(&cli::command());
     let mut variables: Vec<_> = settings::all().filter_map(|setting| setting.variable()).collect();
     variables.push("STREAMGAUGE_CONFIG_FILE".into());
-    let mut found = Vec::new();
+    let (mut found, mut is_continued) = (Vec::new(), false);
     // A piece of code is a line of its own here.
     for piece in document.split(['\n', '`']) {
         let piece = piece.trim_start_matches(['#', '$', ' ']);
+        let program = piece.split_whitespace().next().unwrap_or_default();
+        let is_of_others = OTHERS.contains(&program) || is_continued && program.starts_with('-');
+        is_continued = is_of_others && piece.ends_with('\\');
         let flags = piece.split_whitespace().filter_map(|word| word.strip_prefix("--"));
         let flags = flags
             .map(|flag| flag.split('=').next().unwrap())
             .filter(|flag| flag.starts_with(|c: char| c.is_ascii_alphabetic()));
-        if !OTHERS.contains(&piece.split_whitespace().next().unwrap_or_default()) {
+        if !is_of_others {
             found.extend(
                 flags.filter(|flag| !known.iter().any(|name| name == flag)).map(|flag| format!("--{flag}")),
             );
@@ -77,6 +81,8 @@ fn flags_and_variables_exist() {
     for part in ["--redis.password-file", "STREAMGAUGE_REDIS_URL"] {
         assert!(all.contains(part), "{part}");
     }
+    // Its instructions have flags of their own; it names none of ours.
+    found.retain(|(name, _)| !name.ends_with("/Dockerfile"));
     found.push(("README.md".into(), read("README.md")));
     for (name, document) in found {
         assert_eq!(unknown_names(&document), [""; 0], "{name}");
@@ -86,7 +92,7 @@ fn flags_and_variables_exist() {
 #[test]
 fn what_does_not_exist_is_found() {
     let document = "a `--redis.urls x` or `--redis.url=y`\nstreamgauge serve --stream z\n\
-                    # prometheus --storage.tsdb.path a\n| --- | STREAMGAUGE_REDIS_URI=b STREAMGAUGE_STREAMS=c\n";
+                    # prometheus --storage.tsdb.path a\nhelm install \\\n  --set a=b\n| --- | STREAMGAUGE_REDIS_URI=b STREAMGAUGE_STREAMS=c\n";
     assert_eq!(unknown_names(document), ["--redis.urls", "--stream", "STREAMGAUGE_REDIS_URI"]);
 }
 

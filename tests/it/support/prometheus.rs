@@ -17,26 +17,27 @@ pub struct Prometheus {
 
 impl Prometheus {
     pub fn scraping(exporter: SocketAddr) -> Prometheus {
-        Prometheus::start(&[("streamgauge", &[exporter])], "1s", &[])
+        Prometheus::with_jobs(&[("streamgauge", &[exporter])])
     }
 
     /// One that scrapes several jobs.
     pub fn with_jobs(jobs: &[(&str, &[SocketAddr])]) -> Prometheus {
+        Prometheus::start(&static_jobs(jobs), "1s", &[])
+    }
+
+    /// One with these scrape jobs, as its configuration has them.
+    pub fn configured(jobs: &[Value]) -> Prometheus {
         Prometheus::start(jobs, "1s", &[])
     }
 
     /// One that evaluates these rules, twice a second, on what several exporters say.
     pub fn alerting(exporters: &[SocketAddr], rules: &[Value]) -> Prometheus {
-        Prometheus::start(&[("streamgauge", exporters)], "500ms", rules)
+        Prometheus::start(&static_jobs(&[("streamgauge", exporters)]), "500ms", rules)
     }
 
-    fn start(jobs: &[(&str, &[SocketAddr])], interval: &str, rules: &[Value]) -> Prometheus {
+    fn start(jobs: &[Value], interval: &str, rules: &[Value]) -> Prometheus {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("prometheus.yml");
-        let jobs: Vec<_> = jobs
-            .iter()
-            .map(|(name, targets)| json!({"job_name": name, "static_configs": [{"targets": targets}]}))
-            .collect();
         // JSON is YAML.
         let yaml = json!({
             "global": {"scrape_interval": interval, "evaluation_interval": interval},
@@ -102,4 +103,10 @@ impl Prometheus {
     pub fn target(&self) -> Result<Value, String> {
         Ok(self.api("/api/v1/targets")?["activeTargets"][0].clone())
     }
+}
+
+/// Jobs with targets that are known.
+fn static_jobs(jobs: &[(&str, &[SocketAddr])]) -> Vec<Value> {
+    let job = |(name, targets): &(&str, &[SocketAddr])| json!({"job_name": name, "static_configs": [{"targets": targets}]});
+    jobs.iter().map(job).collect()
 }
