@@ -22,15 +22,31 @@ pub(crate) use needs;
 pub fn require(program: &str) -> bool {
     let found = is_installed(program);
     if !found {
-        assert!(
-            env::var_os("STREAMGAUGE_TEST_REQUIRE_ALL").is_none_or(|value| value != "1"),
-            "`{program}` is not installed, and STREAMGAUGE_TEST_REQUIRE_ALL=1"
-        );
-        // Straight to the process's standard error: eprintln! of a test that passes is not shown.
-        let note = format!("SKIPPED: `{program}` is not installed: a test that needs it proves nothing here");
-        let _ = Command::new("sh").args(["-c", "echo \"$0\" >&2", &note]).stdin(Stdio::null()).status();
+        lacks(&format!("`{program}` is not installed"));
     }
     found
+}
+
+/// The folder that a script has made ready and that this variable names. Where it names none, the test must return, as with
+/// [`require`].
+#[must_use]
+pub fn require_folder(variable: &str, script: &str) -> Option<PathBuf> {
+    let folder = env::var_os(variable).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    if folder.is_none() {
+        lacks(&format!("{variable} is not set: `export \"$({script})\"` sets it"));
+    }
+    folder
+}
+
+/// Fails where everything is demanded; else says that a test is skipped.
+pub fn lacks(what: &str) {
+    assert!(
+        env::var_os("STREAMGAUGE_TEST_REQUIRE_ALL").is_none_or(|value| value != "1"),
+        "{what}, and STREAMGAUGE_TEST_REQUIRE_ALL=1"
+    );
+    // Straight to the process's standard error: eprintln! of a test that passes is not shown.
+    let note = format!("SKIPPED: {what}: a test that needs it proves nothing here");
+    let _ = Command::new("sh").args(["-c", "echo \"$0\" >&2", &note]).stdin(Stdio::null()).status();
 }
 
 /// What `promtool check metrics` says of an exposition: nothing, where it is in order.
