@@ -168,6 +168,7 @@ fn it_serves_everything_without_a_right() {
         &[
             ("/etc/kubeconfig", &fs::read_to_string(cluster.kubeconfig()).unwrap()),
             ("/etc/hosts", "127.0.0.1 localhost redis.shop.svc\n"),
+            (CAS, &Authority::new("public-ca").certificate),
         ],
     );
     for probe in probes(&values) {
