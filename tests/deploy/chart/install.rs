@@ -35,7 +35,7 @@ fn its_values_are_sound() {
     }
     // The HPA asks for the group that is measured.
     let hpa = parse(&block("# hpa.yaml\n")).remove(0);
-    assert_eq!(rendered::metrics::problems(&[hpa.clone()]), [""; 0]);
+    assert_eq!(rendered::metrics::problems(std::slice::from_ref(&hpa)), [""; 0]);
     assert_eq!(crate::typed::check(&hpa), Ok(()));
     let labels = &hpa["spec"]["metrics"][0]["external"]["metric"]["selector"]["matchLabels"];
     let config = text(find(&objects, "ConfigMap", "streamgauge"), "/data/streamgauge.yaml").to_owned();

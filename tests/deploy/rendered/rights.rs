@@ -40,7 +40,6 @@ fn of_rule(role: &Value, rule: &Value) -> Option<String> {
 }
 
 /// The namespaces in which a role is bound to the program's account; `*` is all.
-#[allow(dead_code, reason = "for the tests of what is switched on")]
 pub fn bound(objects: &[Value], role: &str) -> Vec<String> {
     let mut found: Vec<_> = objects
         .iter()
