@@ -15,6 +15,7 @@ pub mod name;
 pub mod offer;
 pub mod pattern;
 pub mod selector;
+pub mod share;
 pub mod snapshot;
 pub mod stream_id;
 pub mod time;
