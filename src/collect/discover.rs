@@ -73,8 +73,8 @@ impl Known {
         self.exact.contains(name)
     }
 
-    /// Streams were found. Of the share's, the first ones by name are kept; returns how many are not. A kept one that a new one pushes out
-    /// counts, and once more when the search meets it again in the same round.
+    /// Streams were found. Of the share's, the first ones by name are kept; returns how many are not. A kept one that a new
+    /// one pushes out counts, and once more when the search meets it again in the same round.
     pub fn extend(&mut self, found: impl IntoIterator<Item = Name>) -> u64 {
         let mut left_out = 0;
         for name in found {
