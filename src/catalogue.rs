@@ -312,6 +312,10 @@ pub static CATALOGUE: &[Metric] = &[
     // streamgauge itself.
     metric!("streamgauge_build_info", Gauge, None, Never, "1, with the version of streamgauge.",
         Read::ExporterInfo("version", |exporter| exporter.version)),
+    metric!("streamgauge_shard_ordinal", Gauge, None, Never, "Number of this process, from 0, among those that share the streams; absent where it measures all of them.",
+        Read::Exporter(|exporter| Some(f64::from(exporter.share?.shard)))),
+    metric!("streamgauge_total_shards", Gauge, None, Never, "Number of processes that share the streams, as this one has heard; absent where it measures all of them.",
+        Read::Exporter(|exporter| Some(f64::from(exporter.share?.total)))),
     metric!("streamgauge_config_last_reload_successful", Gauge, None, Never, "1 if the latest attempt to load the configuration succeeded, else 0: then the one before is in use.",
         Read::Exporter(|exporter| flag(exporter.config?.latest_succeeded))),
     metric!("streamgauge_config_last_reload_success_timestamp_seconds", Gauge, SECONDS, Never, "When the configuration was last loaded with success, since the Unix epoch.",

@@ -128,7 +128,8 @@ pub fn command() -> Command {
                 .help("Print again at every interval (2s by default), until interrupted"),
         )
         .args(flags(|setting| {
-            ["redis[]", "lag.", "health."].iter().any(|section| setting.path.starts_with(section))
+            let of_share = ["sharding.shard", "sharding.total_shards"].contains(&setting.path);
+            of_share || ["redis[]", "lag.", "health."].iter().any(|section| setting.path.starts_with(section))
         }))
         .arg(config_file());
     let check = Command::new("check")
@@ -139,7 +140,7 @@ pub fn command() -> Command {
     let demo = Command::new("demo")
         .about("Start a private redis-server with a sample workload and serve on it")
         .args(flags(|setting| {
-            let of_others = ["redis[]", "kubernetes.", "web.enable_lifecycle"];
+            let of_others = ["redis[]", "kubernetes.", "sharding.", "web.enable_lifecycle"];
             !of_others.iter().any(|of| setting.path.starts_with(of))
         }));
     Command::new(env!("CARGO_PKG_NAME"))

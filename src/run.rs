@@ -17,18 +17,22 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     cli::Action,
     cluster::ClusterError,
-    collect::{fleet::Fleet, poller::Poller},
+    collect::{
+        fleet::{Fleet, Sharing},
+        poller::Poller,
+    },
     config::{Address, Config, HostPort, ListenAddress, Topology},
     demo::{Demo, DemoError},
     files::FileError,
-    model::pattern::Pattern,
-    serve::{App, http, kubernetes::Offered, listener, report, table},
+    model::{guests::Wishes, pattern::Pattern},
+    serve::{App, asking::Asking, http, kubernetes::Offered, listener, report, table},
 };
 
 mod check;
 mod kubernetes;
 mod log;
 mod reload;
+mod sharding;
 
 pub use reload::Origin;
 
@@ -125,11 +129,15 @@ async fn serve(
     let stop_polling = CancellationToken::new();
 
     let (servers, background) = (TaskTracker::new(), TaskTracker::new());
-    let (fleet, snapshot) = Fleet::start(&config, background.clone(), stop_polling.clone());
+    let part = sharding::part(config.sharding.clone(), &background, &stop_polling).await?;
+    let (wishes, wished) = watch::channel(Wishes::new(config.guest_streams));
+    let sharing = Sharing { part, wishes: wished };
+    let (fleet, snapshot) = Fleet::start(&config, sharing, background.clone(), stop_polling.clone());
     let (loads, loaded) = watch::channel(reload::succeeded());
     let (ask, requests) = mpsc::channel(1);
     let app = App {
         snapshot,
+        asking: Arc::new(Asking::new(wishes)),
         draining: stop_serving.clone(),
         telemetry_path: config.telemetry_path.clone().into(),
         requests: Arc::default(),
@@ -262,7 +270,7 @@ async fn demo(mut config: Config) -> Result<(), RunError> {
         server.databases = BTreeSet::from([0]);
         server.streams = Pattern::parse("*").into_iter().collect();
     }
-    config.kubernetes = None;
+    (config.kubernetes, config.sharding) = (None, None);
     let (port, path) = (demo.port(), config.telemetry_path.clone());
     let greet = move |urls: &[String]| {
         for url in urls {

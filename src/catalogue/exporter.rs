@@ -1,7 +1,7 @@
 //! What the catalogue reads besides the snapshot: the process itself, its configuration, and what its adapters have
 //! answered.
 
-use crate::model::time::UnixMicros;
+use crate::model::{share::Share, time::UnixMicros};
 
 /// What the process knows about itself, read anew for each exposition.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +12,8 @@ pub struct Exporter {
     pub process: Option<Process>,
     /// What came of loading the configuration; `None` before it was.
     pub config: Option<Loads>,
+    /// Its share of the streams, where several processes have one.
+    pub share: Option<Share>,
     /// What the adapters have answered.
     pub adapters: AdapterStats,
 }

@@ -17,7 +17,7 @@ use kube::{
 };
 use serde::{Deserialize, Deserializer};
 
-use super::{Limits, error};
+use super::{Limits, error, stateful_set::Spec};
 
 /// Most objects in one answer.
 const PAGE: u32 = 500;
@@ -41,7 +41,7 @@ pub struct Collection {
     /// Its path on the API server.
     pub path: String,
     /// The name of the only object that matters.
-    pub only: Option<&'static str>,
+    pub only: Option<String>,
     /// Whether the metadata is all that is asked for.
     pub metadata_only: bool,
     /// What an administrator has to grant where it is forbidden.
@@ -56,6 +56,9 @@ pub struct Item {
     /// What a ConfigMap holds.
     #[serde(default, deserialize_with = "or_default")]
     pub data: BTreeMap<String, String>,
+    /// What a StatefulSet says of its pods.
+    #[serde(default, deserialize_with = "or_default")]
+    pub spec: Spec,
 }
 
 /// The part of an object's metadata that matters.
@@ -78,7 +81,7 @@ impl Item {
     pub fn named(name: &str) -> Item {
         let metadata =
             Metadata { name: name.to_owned(), labels: BTreeMap::new(), resource_version: String::new() };
-        Item { metadata, data: BTreeMap::new() }
+        Item { metadata, data: BTreeMap::new(), spec: Spec::default() }
     }
 }
 
@@ -310,6 +313,6 @@ impl<'a> Follower<'a> {
 
 impl Collection {
     fn selector(&self) -> Option<String> {
-        self.only.map(|name| format!("metadata.name={name}"))
+        self.only.as_ref().map(|name| format!("metadata.name={name}"))
     }
 }

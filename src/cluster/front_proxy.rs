@@ -155,7 +155,7 @@ pub async fn once(client: &Client, limits: Limits) -> Result<FrontProxy, String>
 fn config_map() -> Collection {
     Collection {
         path: format!("/api/v1/namespaces/{NAMESPACE}/configmaps"),
-        only: Some(NAME),
+        only: Some(NAME.to_owned()),
         metadata_only: false,
         grant: "bind the Role extension-apiserver-authentication-reader of kube-system",
     }

@@ -1,14 +1,15 @@
 //! Everything that talks to the Kubernetes API server: which pods there are, what an object is, whom to trust.
 //!
 //! `pods` watches the namespaces that somebody asks about; `objects` looks single objects up; `front_proxy` follows whom
-//! the API server vouches for. `follow` is the list and watch under two of them, `connect` the way in.
+//! the API server vouches for, `stateful_set` how many share the streams. `follow` is the list and watch under three of
+//! them, `connect` the way in.
 //! No other layer imports the kube crate.
 //!
 //! `look` asks once, for `streamgauge check`: that may ask for more, and does without.
 //!
 //! What it may do, and no more: `list` and `watch` pods in the namespaces that are asked about, `get` the objects that
 //! are asked for, and read one ConfigMap, which the Role `extension-apiserver-authentication-reader` in `kube-system`
-//! allows. Of pods and objects it reads the metadata only.
+//! allows; as a shard, `list` and `watch` the StatefulSet whose pod it is. Of pods and objects it reads the metadata only.
 
 mod connect;
 mod error;
@@ -19,6 +20,7 @@ mod memory;
 mod objects;
 mod path;
 mod pods;
+mod stateful_set;
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +40,7 @@ pub use self::{
     front_proxy::{FrontProxy, FrontProxyError},
     look::{ApiService, Looked},
     objects::Object,
+    stateful_set::Replica,
 };
 
 /// How often idle watches and old answers are looked for.

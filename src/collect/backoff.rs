@@ -3,7 +3,7 @@
 //! Only what asking again soon cannot mend counts. A server that loads its data, is busy, or closed one connection is back
 //! any moment, and numbers are wanted as soon as it is.
 
-use std::time::Duration;
+use std::{collections::hash_map::RandomState, hash::BuildHasher as _, time::Duration};
 
 use crate::model::fault::{Fault, FaultKind};
 
@@ -23,9 +23,18 @@ impl Backoff {
         Backoff { interval, most: most.max(interval), failures: 0 }
     }
 
-    /// The time until the next poll after one that ended so; `None` is the usual one. `random` is any number: what was
+    /// The time until the next poll after one that ended so; `None` is the usual one. Where somebody else says where the
+    /// server is, another process is about to take the place of one that is down.
+    pub fn pause(&mut self, latest: &Result<(), Fault>, is_guided: bool) -> Option<Duration> {
+        // Every hasher of the standard library has a key of its own.
+        let wait = self.after(latest, RandomState::new().hash_one(()));
+        let is_auth = matches!(latest, Err(fault) if fault.kind == FaultKind::Auth);
+        wait.filter(|_| is_auth || !is_guided)
+    }
+
+    /// The same, wherever it is said to be. `random` is any number: what was
     /// started at the same time must not go on asking at the same time.
-    pub fn after(&mut self, latest: &Result<(), Fault>, random: u64) -> Option<Duration> {
+    fn after(&mut self, latest: &Result<(), Fault>, random: u64) -> Option<Duration> {
         match latest {
             Err(fault) if is_out_of_reach(fault.kind) => {}
             _ => {

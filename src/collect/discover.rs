@@ -1,7 +1,7 @@
 //! Which streams there are: names as configured, and what `SCAN … TYPE stream` finds for globs, as many as the limit lets
 //! in. A search is done in pieces, a bounded one at each poll.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use crate::{
         fault::Fault,
         name::Name,
         pattern::{Glob, Pattern},
+        share::Share,
     },
 };
 
@@ -25,7 +26,7 @@ const SCANS_AT_FIRST: u64 = 1000;
 const SCANS_PER_POLL: u64 = 200;
 
 /// The names of one database, kept between polls.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Known {
     exact: BTreeSet<Name>,
     globs: Vec<Glob>,
@@ -34,23 +35,25 @@ pub struct Known {
     found: BTreeSet<Name>,
     /// Most names that are found: what the limit leaves room for, besides the exact ones.
     most: usize,
+    /// The server's name and the share; `None` is everything.
+    share: Option<(Arc<str>, Share)>,
 }
 
 impl Known {
-    /// What the configuration names; nothing is found yet.
+    /// What the configuration names, as far as it belongs to a share; nothing is found yet.
     #[must_use]
-    pub fn new(server: &RedisServer) -> Self {
-        let (exact, found) = Default::default();
-        let mut known = Known { exact, globs: Vec::new(), found, most: 0 };
-        for pattern in &server.streams {
-            match pattern {
-                Pattern::Exact(name) => _ = known.exact.insert(name.clone()),
-                Pattern::Glob(glob) => known.globs.push(glob.clone()),
-            }
-        }
-        known.exact.extend(server.expected.iter().map(|expected| expected.stream.clone()));
+    pub fn new(server: &RedisServer, share: Option<Share>) -> Self {
+        let share = share.map(|share| (server.name.clone(), share));
+        let mut known = Known { exact: server.exact_streams(), share, ..Known::default() };
+        known.globs.extend(server.streams.iter().filter_map(Pattern::glob).cloned());
+        known.exact = std::mem::take(&mut known.exact).into_iter().filter(|name| known.has(name)).collect();
         known.most = server.limits.streams.saturating_sub(known.exact.len());
         known
+    }
+
+    /// Whether a stream belongs to the share.
+    fn has(&self, name: &Name) -> bool {
+        self.share.as_ref().is_none_or(|(redis, share)| share.has(redis, name))
     }
 
     /// What to look for.
@@ -70,18 +73,23 @@ impl Known {
         self.exact.contains(name)
     }
 
-    /// Streams were found. The first ones by name are kept; returns how many are not. A kept one that a new one pushes out
-    /// counts, and once more when the search meets it again in the same round.
+    /// Streams were found. Of the share's, the first ones by name are kept; returns how many are not. A kept one that a new
+    /// one pushes out counts, and once more when the search meets it again in the same round.
     pub fn extend(&mut self, found: impl IntoIterator<Item = Name>) -> u64 {
         let mut left_out = 0;
         for name in found {
-            let is_new = !self.exact.contains(&name) && self.found.insert(name);
+            let is_new = self.has(&name) && !self.exact.contains(&name) && self.found.insert(name);
             if is_new && self.found.len() > self.most {
                 self.found.pop_last();
                 left_out += 1;
             }
         }
         left_out
+    }
+
+    /// What was found.
+    pub fn take_found(&mut self) -> Vec<Name> {
+        std::mem::take(&mut self.found).into_iter().collect()
     }
 
     /// A stream that was found is gone.

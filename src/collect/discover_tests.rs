@@ -4,7 +4,7 @@ use super::*;
 
 fn known(exact: &[&str], most: usize) -> Known {
     let exact = exact.iter().map(|name| Name::from(*name)).collect();
-    Known { exact, globs: Vec::new(), found: BTreeSet::new(), most }
+    Known { exact, most, ..Known::default() }
 }
 
 fn extend(known: &mut Known, names: &[&str]) -> u64 {
@@ -37,6 +37,23 @@ fn a_configured_name_gives_way_to_none() {
     let mut full = self::known(&["x"], 0);
     assert_eq!(extend(&mut full, &["a", "x"]), 1);
     assert_eq!(names(&full), ["x"]);
+}
+
+#[test]
+fn only_streams_of_the_share_are_kept_and_only_they_count() {
+    let share = Share { shard: 1, total: 3 };
+    let all: Vec<Name> = (0..30).map(|number| format!("s{number:02}").as_str().into()).collect();
+    let own: Vec<_> = all.iter().filter(|name| share.has("main", name)).cloned().collect();
+    assert!((5..20).contains(&own.len()), "{own:?}");
+    let mut known = Known { most: own.len(), share: Some(("main".into(), share)), ..Known::default() };
+    assert_eq!(
+        known.extend(all.clone()),
+        0,
+        "those of others are not left out: they are no business of ours"
+    );
+    assert_eq!(known.names(), own);
+    let mut narrow = Known { most: 2, share: Some(("main".into(), share)), ..Known::default() };
+    assert_eq!(narrow.extend(all) as usize, own.len() - 2);
 }
 
 #[test]

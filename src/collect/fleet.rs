@@ -12,16 +12,31 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     assignment::{Assignment, is_same_server},
-    poller::Poller,
+    host::Host,
+    poller::{Board, Poller},
 };
 use crate::{
     config::Config,
-    model::snapshot::{Server, Snapshot},
+    model::{
+        guests::Wishes,
+        share::Part,
+        snapshot::{Server, Snapshot},
+    },
 };
+
+/// What a process among several has to know of the others.
+#[derive(Clone, Debug)]
+pub struct Sharing {
+    /// What of the streams is measured here; it may change.
+    pub part: watch::Receiver<Part>,
+    /// What is asked for besides.
+    pub wishes: watch::Receiver<Wishes>,
+}
 
 /// All pollers that run.
 pub struct Fleet {
     snapshot: watch::Sender<Arc<Snapshot>>,
+    sharing: Sharing,
     members: BTreeMap<Arc<str>, Member>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -50,11 +65,14 @@ impl Fleet {
     #[must_use]
     pub fn start(
         config: &Config,
+        sharing: Sharing,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> (Fleet, watch::Receiver<Arc<Snapshot>>) {
-        let (publish, snapshot) = watch::channel(Arc::default());
-        let mut fleet = Fleet { snapshot: publish, members: BTreeMap::new(), tasks, stop };
+        let part = sharing.part.borrow().clone();
+        let (publish, snapshot) = watch::channel(Arc::new(Snapshot { part, ..Snapshot::default() }));
+        let mut fleet = Fleet { snapshot: publish, sharing, members: BTreeMap::new(), tasks, stop };
+        fleet.tasks.spawn(show_part(fleet.sharing.part.clone(), fleet.snapshot.clone(), fleet.stop.clone()));
         fleet.apply(config);
         (fleet, snapshot)
     }
@@ -97,9 +115,16 @@ impl Fleet {
         let retired = self.stop.child_token();
         let known = self.snapshot.borrow().server(&name).cloned();
         let server = known.map_or_else(|| assignment.unpolled(), Arc::unwrap_or_clone);
-        let poller = Poller::new(&assignment, server, self.snapshot.clone(), retired.clone());
-        let (orders, to_follow) = watch::channel(assignment);
+        let board = Board { snapshot: self.snapshot.clone(), retired: retired.clone() };
+        let Sharing { part, wishes } = self.sharing.clone();
+        let is_shared = *part.borrow() != Part::All;
+        let poller = Poller::new(&assignment, server, board.clone(), part.clone());
+        let (orders, to_follow) = watch::channel(assignment.clone());
         self.tasks.spawn(poller.run(to_follow));
+        if is_shared {
+            let host = Host::new(assignment, board, part, wishes);
+            self.tasks.spawn(host.run(orders.subscribe()));
+        }
         self.members.insert(name, Member { orders, retired });
     }
 }
@@ -126,7 +151,31 @@ fn snapshot_of(config: &Config, starting: &[Assignment], before: &Snapshot) -> S
         Some(Arc::new(Server { counters, ..assignment.unpolled() }))
     });
     let is_complete = !before.servers.is_empty() && before.waiting().next().is_none();
-    Snapshot { servers: servers.collect(), was_complete: before.was_complete || is_complete }
+    Snapshot {
+        servers: servers.collect(),
+        was_complete: before.was_complete || is_complete,
+        part: before.part.clone(),
+    }
+}
+
+/// Shows in the snapshot what of the streams is measured here, whenever that changes.
+async fn show_part(
+    mut part: watch::Receiver<Part>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = part.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let part = part.borrow_and_update().clone();
+                snapshot.send_modify(|snapshot| Arc::make_mut(snapshot).part = part);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

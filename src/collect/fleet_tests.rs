@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::*;
 use crate::{
     config::{self, Sources},
-    model::fault::{Fault, FaultKind},
+    model::{
+        counters::Counters,
+        fault::{Fault, FaultKind},
+    },
 };
 
 fn config(yaml: &str) -> Config {
@@ -22,7 +25,8 @@ fn servers(servers: &[(&str, &str)]) -> Config {
 
 /// A fleet, and the poller of each of its servers in hand, as it would be in its task.
 fn started(config: &Config) -> (Fleet, watch::Receiver<Arc<Snapshot>>) {
-    Fleet::start(config, TaskTracker::new(), CancellationToken::new())
+    let sharing = Sharing { part: watch::channel(Part::All).1, wishes: watch::channel(Wishes::new(100)).1 };
+    Fleet::start(config, sharing, TaskTracker::new(), CancellationToken::new())
 }
 
 fn names(snapshot: &watch::Receiver<Arc<Snapshot>>) -> Vec<String> {
@@ -31,11 +35,13 @@ fn names(snapshot: &watch::Receiver<Arc<Snapshot>>) -> Vec<String> {
 
 /// As if a server had been polled: with this many commands.
 fn polled(fleet: &Fleet, name: &str, commands: u64) {
-    poller(fleet, name, |server| {
-        server.latest = Some(Err(Fault::new(FaultKind::Timeout, "late")));
-        server.counters.commands = commands;
-    })
-    .publish();
+    let fault = Fault::new(FaultKind::Timeout, "late");
+    poller(fleet, name, |server| server.latest = Some(Err(fault.clone()))).publish(&sent(commands));
+}
+
+/// So many commands.
+fn sent(commands: u64) -> Counters {
+    Counters { commands, ..Counters::default() }
 }
 
 /// What the task of a server has.
@@ -44,7 +50,8 @@ fn poller(fleet: &Fleet, name: &str, change: impl Fn(&mut Server)) -> Poller {
     let mut server = Server::clone(fleet.snapshot.borrow().server(name).unwrap());
     change(&mut server);
     let assignment = member.orders.borrow().clone();
-    Poller::new(&assignment, server, fleet.snapshot.clone(), member.retired.clone())
+    let board = Board { snapshot: fleet.snapshot.clone(), retired: member.retired.clone() };
+    Poller::new(&assignment, server, board, fleet.sharing.part.clone())
 }
 
 fn commands(snapshot: &watch::Receiver<Arc<Snapshot>>, name: &str) -> Option<u64> {
@@ -116,12 +123,12 @@ async fn another_server_of_the_same_name_starts_anew_but_for_its_counters() {
     .iter()
     .enumerate()
     {
-        polled(&fleet, "a", number as u64);
-        let late = poller(&fleet, "a", |server| server.counters.commands = 1000);
+        polled(&fleet, "a", u64::from(number > 0));
+        let late = poller(&fleet, "a", |_| {});
         assert_eq!(fleet.apply(&servers(&[("a", settings)])), changes(0, 1, 0), "{settings}");
         assert_eq!(commands(&snapshot, "a"), Some(number as u64), "{settings}");
         // A poll of the server before, which was under way.
-        late.publish();
+        late.publish(&sent(1000));
         assert!(snapshot.borrow().server("a").unwrap().latest.is_none(), "{settings}");
         assert_eq!(commands(&snapshot, "a"), Some(number as u64), "{settings}");
     }
@@ -130,14 +137,14 @@ async fn another_server_of_the_same_name_starts_anew_but_for_its_counters() {
 #[tokio::test]
 async fn a_poll_under_way_does_not_bring_back_what_was_removed() {
     let (mut fleet, snapshot) = started(&servers(&[("a", "url: h:1"), ("b", "url: h:2")]));
-    let late = poller(&fleet, "a", |server| server.counters.commands = 1000);
+    let late = poller(&fleet, "a", |_| {});
     fleet.apply(&servers(&[("b", "url: h:2")]));
-    late.publish();
+    late.publish(&sent(1000));
     assert_eq!(names(&snapshot), ["b"]);
     // Nor does it speak for one of its name that came later.
     fleet.apply(&servers(&[("a", "url: h:1"), ("b", "url: h:2")]));
-    poller(&fleet, "b", |server| server.counters.commands = 5).publish();
-    late.publish();
+    polled(&fleet, "b", 5);
+    late.publish(&sent(1000));
     assert_eq!((commands(&snapshot, "a"), commands(&snapshot, "b")), (Some(0), Some(5)));
     assert!(snapshot.borrow().server("a").unwrap().latest.is_none());
 }

@@ -22,6 +22,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Journal {
     redis: Arc<str>,
+    /// Whether its streams belong to other shards: these log how groups are, and this server's own journal how it is.
+    is_of_guests: bool,
     /// `None` before the first poll.
     state: Option<Way>,
     /// Streams that cannot be read, with the kind of the fault.
@@ -52,8 +54,24 @@ impl Journal {
     #[must_use]
     pub fn new(redis: Arc<str>) -> Self {
         let (failing, disagreeing, ailing, limited) = Default::default();
-        let (is_unguided, lacks_ages) = (false, false);
-        Journal { redis, state: None, failing, lacks_ages, disagreeing, ailing, limited, is_unguided }
+        let (is_of_guests, is_unguided, lacks_ages) = (false, false, false);
+        Journal {
+            redis,
+            is_of_guests,
+            state: None,
+            failing,
+            lacks_ages,
+            disagreeing,
+            ailing,
+            limited,
+            is_unguided,
+        }
+    }
+
+    /// The same for streams of other shards.
+    #[must_use]
+    pub fn of_guests(redis: Arc<str>) -> Self {
+        Journal { is_of_guests: true, ..Journal::new(redis) }
     }
 
     /// How the latest poll ended.
@@ -107,7 +125,7 @@ impl Journal {
     /// Whether the Sentinels can be asked, or why not.
     pub fn sentinels(&mut self, outage: Option<&Fault>) {
         let redis = &*self.redis;
-        match outage {
+        match outage.filter(|_| !self.is_of_guests) {
             Some(fault) if !self.is_unguided => tracing::warn!(
                 redis,
                 reason = fault.message,
@@ -116,12 +134,12 @@ impl Journal {
             None if self.is_unguided => tracing::info!(redis, "the sentinels can be asked again"),
             _ => {}
         }
-        self.is_unguided = outage.is_some();
+        self.is_unguided = outage.is_some() && !self.is_of_guests;
     }
 
     /// The Sentinels name this process.
     pub fn process(&self, before: Option<&HostPort>, now: &HostPort, role: Role) {
-        if before != Some(now) {
+        if before != Some(now) && !self.is_of_guests {
             tracing::info!(redis = &*self.redis, address = %now, role = %role, "the sentinels say where redis is");
         }
     }
@@ -129,6 +147,9 @@ impl Journal {
     /// What a poll found. Returns the number of groups whose lag Redis reports wrongly.
     pub fn measured(&mut self, poll: &Poll) -> u64 {
         self.faults(poll);
+        if self.is_of_guests {
+            return 0;
+        }
         self.ages(poll);
         self.limits(poll);
         self.states(poll);

@@ -20,6 +20,7 @@ use super::{
     locate::Located,
     measure::{Answer, entry},
     node::{Node, Visit},
+    roll::Scope,
     search::{Members, Search},
     survey::{Survey, of},
 };
@@ -27,6 +28,7 @@ use crate::{
     config::{Address, Budget, RedisServer, Topology},
     model::{
         fault::{Fault, FaultKind},
+        guests::Heard,
         limits::Cut,
         name::Name,
         snapshot::StreamEntry,
@@ -79,11 +81,17 @@ pub struct Gathered {
 impl Keyspace {
     /// Nothing is known of it yet.
     #[must_use]
-    pub fn new(database: u32, server: &RedisServer, budget: Budget, search_time: Duration) -> Self {
+    pub fn new(
+        database: u32,
+        server: &RedisServer,
+        scope: &Scope,
+        budget: Budget,
+        search_time: Duration,
+    ) -> Self {
         Keyspace {
             database,
             budget,
-            search: Search::new(server, search_time),
+            search: Search::new(server, scope, search_time),
             nodes: Vec::new(),
             survey: None,
             until: None,
@@ -104,10 +112,23 @@ impl Keyspace {
         self.nodes.iter_mut().for_each(Node::disconnect);
     }
 
-    /// From the next poll on, the streams that a newer configuration names.
-    pub fn look_for(&mut self, server: &RedisServer) {
-        self.search.look_for(server);
-        self.nodes.iter_mut().for_each(Node::search_anew);
+    /// From the next poll on, these streams; all of them are searched for, if need be or `anew`.
+    pub fn look_for(&mut self, server: &RedisServer, scope: &Scope, anew: bool) {
+        if self.search.look_for(server, scope, anew) {
+            self.nodes.iter_mut().for_each(Node::search_anew);
+        }
+    }
+
+    /// What came of the wishes of a scope that has some.
+    #[must_use]
+    pub fn heard(&self) -> Vec<Heard> {
+        self.search.known.heard()
+    }
+
+    /// Streams that are asked for.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.search.known.names().len()
     }
 
     /// From the next poll on, within this budget, and with so much time for a search.

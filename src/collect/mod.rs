@@ -1,7 +1,8 @@
 //! Everything that talks to Redis: from a configured server to a poll in the snapshot.
 //!
-//! The [`fleet`] has a [`poller`] for each server with its [`assignment`]: one loop. Each round [`locate`]s the processes of
-//! the server (as configured, or as [`sentinel`]s know) and polls each of its databases: a [`keyspace`] of one [`node`] or
+//! The [`fleet`] has a [`poller`] for each server with its [`assignment`]: one loop. Where several processes share the streams,
+//! it has a [`host`] besides, for those of others that are [`invited`]: the [`roll`] has the names of either. Each [`gauge`]
+//! [`locate`]s the processes of the server (as configured, or as [`sentinel`]s know) and polls each of its databases: a [`keyspace`] of one [`node`] or
 //! of several. Of a [`cluster`], a [`survey`] finds the nodes and the [`route`] to each stream. A node [`connect`]s when
 //! needed ([`dial`]s, over [`tls`] or not, with the [`credentials`] of that moment, which get their [`renewal`]),
 //! [`discover`]s streams (all nodes in one [`search`]), and [`measure`]s them: questions ([`ask`]) go out in pipelines of the [`commands`] that a user
@@ -24,6 +25,9 @@ pub mod dial;
 pub mod discover;
 pub mod error;
 pub mod fleet;
+pub mod gauge;
+pub mod host;
+pub mod invited;
 pub mod journal;
 pub mod keyspace;
 pub mod lags;
@@ -32,6 +36,7 @@ pub mod measure;
 pub mod node;
 pub mod poller;
 pub mod renewal;
+pub mod roll;
 pub mod route;
 pub mod search;
 pub mod sentinel;

@@ -10,7 +10,11 @@ use std::{collections::BTreeMap, time::Duration};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::{discover::Known, node::Node, survey::of};
+use super::{
+    node::Node,
+    roll::{Roll, Scope},
+    survey::of,
+};
 use crate::{
     config::RedisServer,
     model::{
@@ -25,7 +29,7 @@ pub type Members = BTreeMap<usize, Option<Fault>>;
 /// Where the search of a database stands.
 pub struct Search {
     /// What was found, and what is configured.
-    pub known: Known,
+    pub known: Roll,
     /// Longest time to search in one poll: it must leave some to measure in.
     time: Duration,
     rounds: Rounds,
@@ -45,13 +49,20 @@ enum Rounds {
 impl Search {
     /// Nothing was searched yet.
     #[must_use]
-    pub fn new(server: &RedisServer, time: Duration) -> Self {
-        Search { known: Known::new(server), time, rounds: Rounds::First }
+    pub fn new(server: &RedisServer, scope: &Scope, time: Duration) -> Self {
+        Search { known: Roll::new(server, scope), time, rounds: Rounds::First }
     }
 
-    /// Other streams, by a newer configuration.
-    pub fn look_for(&mut self, server: &RedisServer) {
-        *self = Search::new(server, self.time);
+    /// Other streams from now on. Returns whether they have to be searched for. What was found stays, as far as it is meant
+    /// still, unless all is looked for `anew`.
+    pub fn look_for(&mut self, server: &RedisServer, scope: &Scope, anew: bool) -> bool {
+        if !anew && self.known.goes_over_to(scope) {
+            return false;
+        }
+        let found = if anew { Vec::new() } else { self.known.take_found() };
+        *self = Search::new(server, scope, self.time);
+        self.known.extend(found);
+        true
     }
 
     /// So much time from now on.

@@ -14,6 +14,7 @@ pub mod resolve;
 pub mod section;
 mod server;
 pub mod settings;
+mod sharding;
 pub mod spelling;
 mod startup;
 mod topology;
@@ -24,6 +25,7 @@ mod validate;
 pub use kubernetes::{Kubernetes, RequestHeader, TlsFiles};
 pub use server::{Credential, CredentialError, ExpectedGroup, Filter, Limits, Protocol, RedisServer};
 use settings::Setting;
+pub use sharding::Sharding;
 pub use startup::Startup;
 pub use topology::{Address, HostPort, ReadFrom, Sentinel, Tls, Topology};
 use tree::{Node, Place, Value};
@@ -57,6 +59,10 @@ pub struct Config {
     pub servers: Vec<RedisServer>,
     /// The Kubernetes metrics adapter; `None` where it is off.
     pub kubernetes: Option<Kubernetes>,
+    /// How several processes share the streams; `None` where this one measures all.
+    pub sharding: Option<Sharding>,
+    /// Most streams of other shards to measure in each database of a server.
+    pub guest_streams: usize,
     /// What a reload cannot change.
     pub startup: Startup,
 }

@@ -54,6 +54,18 @@ pub struct RedisServer {
     pub limits: Limits,
 }
 
+impl RedisServer {
+    /// The streams that are named, one by one: they are shown even if they do not exist.
+    #[must_use]
+    pub fn exact_streams(&self) -> BTreeSet<Name> {
+        let named = self.streams.iter().filter_map(|pattern| match pattern {
+            Pattern::Exact(name) => Some(name),
+            Pattern::Glob(_) => None,
+        });
+        named.chain(self.expected.iter().map(|expected| &expected.stream)).cloned().collect()
+    }
+}
+
 /// How much of a server is measured and shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -8,6 +8,7 @@ use std::time::Duration;
 mod general;
 mod kubernetes;
 mod server;
+mod sharding;
 
 pub use kubernetes::NAMESPACE;
 
@@ -109,7 +110,7 @@ pub struct Form {
 }
 
 /// The rows, in the order in which they are shown.
-static TABLES: &[&[Setting]] = &[general::ROWS, server::ROWS, kubernetes::ROWS];
+static TABLES: &[&[Setting]] = &[general::ROWS, server::ROWS, kubernetes::ROWS, sharding::ROWS];
 
 /// Every setting there is, in the order in which it is shown.
 pub fn all() -> impl Iterator<Item = &'static Setting> {

@@ -12,6 +12,7 @@ mod file;
 mod kubernetes;
 mod precedence;
 mod secrets;
+mod sharding;
 mod startup;
 mod tls;
 mod url;
@@ -184,7 +185,8 @@ fn every_setting_of_the_table_is_read() {
         include_str!("validate.rs"),
         include_str!("server.rs"),
         include_str!("topology.rs"),
-        include_str!("kubernetes.rs")
+        include_str!("kubernetes.rs"),
+        include_str!("sharding.rs")
     );
     for setting in settings::all() {
         assert!(of_code.contains(&format!("\"{}\"", setting.path)), "{} is read nowhere", setting.path);

@@ -9,6 +9,7 @@ use super::{
     kubernetes::kubernetes,
     section::{Section, Sections},
     server::{is_true, server},
+    sharding::sharding,
     startup::Startup,
     tree::Place,
 };
@@ -64,6 +65,8 @@ pub(super) fn config(sections: &Sections, problems: &mut Vec<Problem>) -> Config
         },
         servers: servers.iter().map(|section| server(section, problems)).collect(),
         kubernetes: None,
+        sharding: sharding(globals, problems),
+        guest_streams: usize::try_from(globals.count("sharding.guest_streams")).unwrap_or(1),
         startup: Startup::of(globals),
     };
     // What is wrong already has no name to compare: neither given, nor made of a URL.

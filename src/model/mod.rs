@@ -4,9 +4,11 @@
 //! `collect` builds these values, `catalogue` reads them, `serve` shows them.
 
 pub mod activity;
+pub mod counters;
 pub mod fault;
 pub mod finding;
 pub mod flow;
+pub mod guests;
 pub mod health;
 pub mod history;
 pub mod lag;
@@ -15,6 +17,7 @@ pub mod name;
 pub mod offer;
 pub mod pattern;
 pub mod selector;
+pub mod share;
 pub mod snapshot;
 pub mod stream_id;
 pub mod time;

@@ -39,6 +39,26 @@ impl Name {
         }
     }
 
+    /// The name whose text this is; `None` where it is that of a name which was cut, or of none.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Name> {
+        let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+        while let [first, tail @ ..] = rest {
+            let hex = starts_with_escape(rest).then(|| str::from_utf8(&rest[2..4]).ok()).flatten();
+            match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+                Some(byte) => {
+                    bytes.push(byte);
+                    rest = &rest[4..];
+                }
+                None => {
+                    bytes.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        Some(Name::from(&bytes[..])).filter(|name| name.text() == text)
+    }
+
     /// The unique text of the name, for labels and JSON. It may hold control characters: their writers escape them.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -170,23 +190,6 @@ mod tests {
 
     use super::*;
 
-    /// The inverse of the escaping, as the documentation states it.
-    fn unescape(text: &str) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut rest = text.as_bytes();
-        while let [first, tail @ ..] = rest {
-            if starts_with_escape(rest) {
-                let hex = std::str::from_utf8(&rest[2..4]).unwrap();
-                bytes.push(u8::from_str_radix(hex, 16).unwrap());
-                rest = &rest[4..];
-            } else {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-        bytes
-    }
-
     #[test]
     fn valid_utf8_is_shown_as_it_is() {
         for text in ["orders", "", "événements", "a\\b", "quote\"", "new\nline", "\\x", "\\xg0"] {
@@ -198,6 +201,14 @@ mod tests {
     fn other_bytes_are_escaped() {
         assert_eq!(Name::from(&b"a\xffb"[..]).text(), "a\\xffb");
         assert_eq!(Name::from(&b"a\\xffb"[..]).text(), "a\\x5cxffb");
+    }
+
+    #[test]
+    fn a_text_of_no_name_is_none() {
+        let cut = Name::from("a".repeat(2000).as_str());
+        for text in ["\\x41", "a\\xFF", "\\x5cy", cut.text()] {
+            assert_eq!(Name::of_text(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -220,7 +231,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_bytes_can_be_had_back(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\\'), Just(b'x'), Just(b'f')], 0..64)) {
-            prop_assert_eq!(unescape(Name::from(&bytes[..]).text()), bytes);
+            let name = Name::from(&bytes[..]);
+            prop_assert_eq!(Name::of_text(name.text()), Some(name));
         }
     }
 }

@@ -97,8 +97,26 @@ pub struct StreamRule {
     pub namespaces: Namespaces,
 }
 
+/// Which streams of a server a namespace may read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Access {
+    /// Those that are for others only, where nothing else is said of them.
+    barred: Vec<Target>,
+    /// Those that are for this one too.
+    open: Vec<Target>,
+}
+
+impl Access {
+    /// Whether a stream is among them.
+    #[must_use]
+    pub fn includes(&self, redis: &str, stream: &Name) -> bool {
+        let any = |targets: &[Target]| targets.iter().any(|target| target.has_stream(redis, stream));
+        !any(&self.barred) || any(&self.open)
+    }
+}
+
 /// Which series are meant; `None` is any.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
     /// Name of the configured server.
     pub redis: Option<Arc<str>>,
@@ -186,6 +204,18 @@ impl Offer {
         rules.peek().is_none() || rules.any(|rule| rule.namespaces.contain(namespace))
     }
 
+    /// What a namespace may read of a server; the same for all namespaces that no rule concerns.
+    #[must_use]
+    pub fn access(&self, namespace: &str, redis: &str) -> Access {
+        let of_server = self.streams.iter().filter(|rule| rule.target.has_server(redis));
+        let (open, barred): (Vec<_>, Vec<_>) = of_server.partition(|rule| rule.namespaces.contain(namespace));
+        if barred.is_empty() {
+            return Access::default();
+        }
+        let targets = |rules: Vec<&StreamRule>| rules.into_iter().map(|rule| rule.target.clone()).collect();
+        Access { barred: targets(barred), open: targets(open) }
+    }
+
     /// Whether a namespace may read any stream of a server: not where one rule is for all of them, and no rule that is for
     /// some of them names the namespace.
     #[must_use]
@@ -239,7 +269,11 @@ mod tests {
                 expected,
                 "{namespace} {redis}"
             );
+            let access = offer.access(namespace, redis);
+            assert_eq!(access.includes(redis, &"payments".into()), expected, "{namespace} {redis}");
+            assert!(access.includes(redis, &"orders".into()), "{namespace} {redis}");
         }
+        assert_eq!(offer.access("pay", "spare"), Access::default(), "one that no rule keeps out");
     }
 
     #[test]

@@ -82,6 +82,15 @@ impl Pattern {
         Ok(Pattern::Glob(Glob { text: text.to_owned(), regex }))
     }
 
+    /// The glob, where it is one.
+    #[must_use]
+    pub fn glob(&self) -> Option<&Glob> {
+        match self {
+            Pattern::Exact(_) => None,
+            Pattern::Glob(glob) => Some(glob),
+        }
+    }
+
     /// Whether the pattern fits a name.
     #[must_use]
     pub fn matches(&self, name: &Name) -> bool {

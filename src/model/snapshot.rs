@@ -9,11 +9,14 @@ use std::{
 };
 
 use super::{
-    fault::{Fault, FaultKind},
+    counters::Counters,
+    fault::Fault,
+    guests::{Guests, Heard, Wish},
     health::Health,
     lag::{Lag, Policy, StreamFacts, undelivered::Undelivered},
-    limits::{Cut, Limit},
+    limits::Cut,
     name::Name,
+    share::{Part, Share},
     stream_id::StreamId,
     time::UnixMicros,
 };
@@ -25,6 +28,8 @@ pub struct Snapshot {
     pub servers: Vec<Arc<Server>>,
     /// Whether every server had been polled before the configuration changed: those that are new since hold up nobody.
     pub was_complete: bool,
+    /// What of their streams is measured here.
+    pub part: Part,
 }
 
 impl Snapshot {
@@ -51,6 +56,8 @@ pub struct Server {
     pub latest: Option<Result<(), Fault>>,
     /// The latest poll that succeeded, however old.
     pub poll: Option<Arc<Poll>>,
+    /// Streams of other shards that autoscalers ask for; `None` while nobody does.
+    pub guests: Option<Arc<Guests>>,
     /// Counters since the start of the process.
     pub counters: Counters,
 }
@@ -59,13 +66,22 @@ impl Server {
     /// A server that was never polled.
     #[must_use]
     pub fn new(name: Arc<str>, stale_after: Duration) -> Self {
-        Server { name, stale_after, latest: None, poll: None, counters: Counters::default() }
+        Server { name, stale_after, latest: None, poll: None, guests: None, counters: Counters::default() }
     }
 
     /// The latest successful poll, unless it is too old to be shown at `now`.
     #[must_use]
     pub fn fresh(&self, now: Instant) -> Option<&Poll> {
         self.poll.as_deref().filter(|poll| now.saturating_duration_since(poll.started) <= self.stale_after)
+    }
+
+    /// What came of a wish for streams of other shards; `None` where that is not known, or not of the shards by which the
+    /// latest poll was shared out: then streams would be missing, or there twice.
+    #[must_use]
+    pub fn guests_for(&self, wish: &Wish, now: Instant) -> Option<&Heard> {
+        let share = self.poll.as_ref()?.share;
+        let guests = self.guests.as_deref().filter(|guests| share == Some(guests.share))?;
+        guests.answer(wish, self.stale_after, now)
     }
 
     /// Whether the latest poll succeeded and is fresh. One that limits cut short, or that has not searched all keys yet,
@@ -103,41 +119,6 @@ impl Server {
     }
 }
 
-/// Counters of one server since the start of the process.
-#[derive(Clone, Debug, Default)]
-pub struct Counters {
-    /// Commands sent to Redis.
-    pub commands: u64,
-    /// Times that the lag which Redis reports contradicted the truth: one for each group and poll.
-    pub lag_disagreements: u64,
-    /// Entries read in order to count them.
-    pub lag_entries_read: u64,
-    /// Faults met, by kind, in the order of [`FaultKind::ALL`].
-    pub faults: [u64; FaultKind::ALL.len()],
-    /// Things that limits left out: one for each and poll, in the order of [`Limit::ALL`].
-    pub left_out: [u64; Limit::ALL.len()],
-}
-
-impl Counters {
-    /// Counts one fault, where it is a failure.
-    pub fn count(&mut self, kind: FaultKind) {
-        self.faults[kind as usize] += u64::from(kind.is_failure());
-    }
-
-    /// Failures, by kind.
-    #[must_use]
-    pub fn failures(&self) -> Vec<(&'static str, u64)> {
-        let kinds = FaultKind::ALL.iter().filter(|kind| kind.is_failure());
-        kinds.map(|kind| (kind.label(), self.faults[*kind as usize])).collect()
-    }
-
-    /// What limits left out, by limit.
-    #[must_use]
-    pub fn limited(&self) -> Vec<(&'static str, u64)> {
-        Limit::ALL.iter().map(|limit| (limit.label(), self.left_out[*limit as usize])).collect()
-    }
-}
-
 /// One poll of one server that succeeded.
 #[derive(Clone, Debug)]
 pub struct Poll {
@@ -155,6 +136,8 @@ pub struct Poll {
     pub incomplete: Vec<Incomplete>,
     /// What the limit on streams leaves out, in each database where it does.
     pub cuts: Vec<Cut>,
+    /// The share whose streams it measured, or whose streams it left to this one; `None` is no sharding.
+    pub share: Option<Share>,
     /// Every stream that is known, ordered by database and name.
     pub streams: Vec<StreamEntry>,
 }

@@ -22,8 +22,9 @@ mod kubernetes;
 pub(super) async fn check(config: Config, json: bool) -> Result<(), RunError> {
     let mut found = vec![Finding::ok(Check::Config, summary(&config))];
     let adapter = config.kubernetes.clone();
-    // What is looked at once is never stale.
-    let (of_redis, snapshot) = collect::check::check(Config { stale_after: Duration::MAX, ..config }).await;
+    // What is looked at once is never stale; and whoever shares the streams must be able to read them all.
+    let config = Config { stale_after: Duration::MAX, sharding: None, ..config };
+    let (of_redis, snapshot) = collect::check::check(config).await;
     found.extend(of_redis);
     if let Some(adapter) = adapter {
         found.extend(kubernetes::findings(&adapter, &snapshot).await);

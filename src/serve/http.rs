@@ -16,7 +16,7 @@ use tower_http::{
 };
 
 use super::{App, lifecycle, page, process, prometheus, report};
-use crate::catalogue::exporter::Exporter;
+use crate::{catalogue::exporter::Exporter, model::share::Part};
 
 /// Most requests that are being answered at once; further ones wait.
 const MAX_REQUESTS: usize = 32;
@@ -77,13 +77,15 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
     let format = prometheus::Format::negotiate(&headers);
     // Encoding tens of thousands of series takes milliseconds: not on a thread that also answers probes.
     let encoded = tokio::task::spawn_blocking(move || {
+        let snapshot = app.snapshot();
         let exporter = Exporter {
             version: env!("CARGO_PKG_VERSION"),
             process: process::read(),
             config: Some(*app.loads.borrow()),
+            share: snapshot.part.share(),
             adapters: app.requests.stats(),
         };
-        prometheus::exposition(app.snapshot(), exporter, Instant::now(), format)
+        prometheus::exposition(snapshot, exporter, Instant::now(), format)
     });
     match encoded.await {
         Ok(Ok(text)) => {
@@ -103,12 +105,16 @@ async fn ready(State(app): State<App>) -> (StatusCode, String) {
 }
 
 /// Ready once the first poll of every server has ended, however it ended: a Redis that is down is news to report. From
-/// then on it stays ready: a server that a reload adds takes nothing from the others.
+/// then on it stays ready: a server that a reload adds takes nothing from the others. A shard must know which one it is.
 pub(super) fn readiness(app: &App) -> (StatusCode, String) {
     if app.draining.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "ending\n".into());
     }
     let snapshot = app.snapshot();
+    if let Part::Unknown(why) = &snapshot.part {
+        let text = format!("which streams to measure is not known yet: {why}\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, text);
+    }
     let waiting: Vec<_> = snapshot.waiting().map(|server| &*server.name).collect();
     if snapshot.was_complete || waiting.is_empty() {
         (StatusCode::OK, "ready\n".into())

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{lifecycle::ReloadRequest, requests::Requests};
+use self::{asking::Asking, lifecycle::ReloadRequest, requests::Requests};
 use crate::{catalogue::exporter::Loads, model::snapshot::Snapshot};
 
+pub mod asking;
 pub mod findings;
 pub mod http;
 pub mod kubernetes;
@@ -32,6 +33,8 @@ mod test_support;
 pub struct App {
     /// What was measured.
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// Where to ask for what others measure.
+    pub asking: Arc<Asking>,
     /// Cancelled once the end was asked for: then nothing is ready.
     pub draining: CancellationToken,
     /// Path of the metrics.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use maud::{DOCTYPE, Markup, html};
 
 use super::report::{self, GroupReport, Report, StreamReport};
-use crate::model::snapshot::Snapshot;
+use crate::model::{share::Part, snapshot::Snapshot};
 
 /// Most groups on the page; all of them are in the JSON.
 const MOST_ROWS: usize = 500;
@@ -50,6 +50,7 @@ pub fn page(snapshot: &Snapshot, now: Instant, telemetry_path: &str) -> Markup {
                     a href="/api/v1/groups" { "JSON" }
                     a href="/-/ready" { "Ready?" }
                 }
+                (share(&snapshot.part))
                 h2 { "Servers" }
                 (servers(&report))
                 (streams(&report, Listed::Unreadable))
@@ -58,6 +59,17 @@ pub fn page(snapshot: &Snapshot, now: Instant, telemetry_path: &str) -> Markup {
                 (groups(&report))
                 (streams(&report, Listed::WithoutGroups))
             }
+        }
+    }
+}
+
+/// Which of the streams are here, where that is not all of them.
+fn share(part: &Part) -> Markup {
+    html! {
+        @match part {
+            Part::All => {},
+            Part::Share(share) => p { "Shard " (share) ": the streams of other shards are on their pages." },
+            Part::Unknown(why) => p.bad { "Nothing is measured, for it is not known yet which streams to measure: " (why) },
         }
     }
 }

@@ -7,14 +7,27 @@ use serde::Serialize;
 use crate::model::{
     lag::Policy,
     name::Name,
+    share::Share,
     snapshot::{Group, Poll, Server, Snapshot, StreamEntry, View},
 };
 
 /// Everything that was measured, server by server.
 #[derive(Debug, Serialize)]
 pub struct Report<'a> {
+    /// The share of the streams that is here; absent where it is all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<ShareReport>,
     /// In the order of the configuration.
     pub servers: Vec<ServerReport<'a>>,
+}
+
+/// One of several shares of the streams.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ShareReport {
+    /// Its number, from 0.
+    pub shard: u32,
+    /// How many there are.
+    pub total_shards: u32,
 }
 
 /// One server.
@@ -154,7 +167,9 @@ fn names(text: &str, address: &str) -> bool {
 /// What the snapshot says at `now`, in its order.
 #[must_use]
 pub fn report(snapshot: &Snapshot, now: Instant) -> Report<'_> {
-    Report { servers: snapshot.servers.iter().map(|server| server_report(server, now)).collect() }
+    let share = snapshot.part.share();
+    let share = share.map(|Share { shard, total }| ShareReport { shard, total_shards: total });
+    Report { share, servers: snapshot.servers.iter().map(|server| server_report(server, now)).collect() }
 }
 
 fn server_report(server: &Server, now: Instant) -> ServerReport<'_> {

@@ -13,11 +13,13 @@ use crate::{
         offer::{Offer, Target},
         pattern::Pattern,
         selector::Selector,
+        share::Part,
         snapshot::{Consumer, Group, Poll, Server, Snapshot, StreamEntry},
         time::UnixMicros,
     },
 };
 
+mod guests;
 mod pods;
 
 pub use pods::pods;
@@ -110,29 +112,23 @@ pub fn items(question: &Question<'_>) -> Result<Vec<Item>, Refusal> {
 }
 
 impl<'a> Question<'a> {
-    /// The streams that are asked for, of servers that are up.
+    /// The streams that are asked for, of servers that are up, in the order of the snapshot.
     fn streams(&self) -> Result<Vec<Found<'a>>, Refusal> {
-        let labels = self.metric.read.labels();
-        if let Some(other) = self.selector.0.iter().find(|wanted| !labels.contains(&wanted.key.as_str())) {
-            let (name, labels) = (self.name, labels.join(", "));
-            return Err(Refusal::Bad(format!(
-                "{name} has no label {:?}: its labels are {labels}",
-                other.key
-            )));
+        if let Some((other, labels)) = self.of_other_labels() {
+            let name = self.name;
+            return Err(Refusal::Bad(format!("{name} has no label {other:?}: its labels are {labels}")));
+        }
+        if let Part::Unknown(why) = &self.snapshot.part {
+            let message = format!("which streams are measured here is not known yet: {why}");
+            return Err(Refusal::Unavailable(message));
         }
         let mut found = Vec::new();
-        for server in &self.snapshot.servers {
-            let targets: Vec<_> =
-                self.targets.iter().filter(|target| target.has_server(&server.name)).collect();
-            if targets.is_empty() || !self.selector.allows("redis", &server.name) {
-                continue;
-            }
-            if self.is_hidden(server, &targets) {
-                continue;
-            }
+        for (server, targets) in self.servers() {
             let down = server.why_unknown(self.now).map(|why| ("cannot be polled", why));
-            let in_part =
-                || Some(("is known in part only", self.why_partial(server.fresh(self.now)?, &targets)?));
+            let in_part = || {
+                let poll = server.fresh(self.now)?;
+                Some(("is known in part only", self.why_partial(server, poll, &targets)?))
+            };
             let unknown = down.or_else(in_part);
             let (None, Some(poll)) = (&unknown, server.fresh(self.now)) else {
                 let (state, why) = unknown.unwrap_or_default();
@@ -146,34 +142,69 @@ impl<'a> Question<'a> {
                     "redis {name:?} {state}, so what matches there is not known: {why}{narrower}"
                 )));
             };
-            for entry in &poll.streams {
-                let is_meant = self.selector.allows("stream", entry.name.text())
-                    && targets.iter().any(|target| target.has_stream(&server.name, &entry.name))
-                    && self.selector.allows("db", &format!("db{}", entry.db));
-                if is_meant && self.offer.lets_read(self.namespace, &server.name, &entry.name) {
-                    found.push(Found { server, poll, entry });
-                }
+            let first = found.len();
+            found.extend(self.found(server, poll, &targets));
+            if let Some(share) = poll.share
+                && let Some(guests) = self.guests(server, share, &targets)?
+            {
+                found.extend(self.found(server, guests, &targets));
+                found[first..].sort_by_key(|found| (found.entry.db, &found.entry.name));
             }
         }
         Ok(found)
     }
 
+    /// A label of the selector that the metric does not have, and those that it has.
+    fn of_other_labels(&self) -> Option<(&'a str, String)> {
+        let labels = self.metric.read.labels();
+        let other = self.selector.0.iter().find(|wanted| !labels.contains(&wanted.key.as_str()))?;
+        Some((&other.key, labels.join(", ")))
+    }
+
+    /// The servers that are asked for, each with the targets that mean it; none of which nothing may be read.
+    fn servers(&self) -> impl Iterator<Item = (&'a Server, Vec<&'a Target>)> {
+        self.snapshot.servers.iter().filter_map(|server| {
+            let targets = self.targets.iter().copied().filter(|target| target.has_server(&server.name));
+            let targets: Vec<_> = targets.collect();
+            let is_meant = !targets.is_empty() && self.selector.allows("redis", &server.name);
+            (is_meant && !self.is_hidden(server, &targets)).then_some((&**server, targets))
+        })
+    }
+
+    /// The streams of a poll that are asked for.
+    fn found(
+        &self,
+        server: &'a Server,
+        poll: &'a Poll,
+        targets: &[&Target],
+    ) -> impl Iterator<Item = Found<'a>> {
+        poll.streams.iter().filter_map(move |entry| {
+            let is_meant = self.selector.allows("stream", entry.name.text())
+                && targets.iter().any(|target| target.has_stream(&server.name, &entry.name))
+                && self.selector.allows("db", &format!("db{}", entry.db))
+                && self.offer.lets_read(self.namespace, &server.name, &entry.name);
+            is_meant.then_some(Found { server, poll, entry })
+        })
+    }
+
     /// Why there may be streams on a server that are asked for and not known: none where each is asked for by its name.
-    fn why_partial(&self, poll: &Poll, targets: &[&&Target]) -> Option<String> {
-        let names = self.names("stream").or_else(|| exact(targets.iter().map(|target| &target.stream)));
-        let is_known = |db: u32, name: &Name| {
-            let mut entries = poll.streams.iter();
-            entries.any(|entry| entry.db == db && entry.name == *name)
-        };
+    fn why_partial(&self, server: &Server, poll: &Poll, targets: &[&Target]) -> Option<String> {
+        let names = self.stream_names(targets);
+        let is_own = |name: &Name| poll.share.is_none_or(|share| share.has(&server.name, name));
         let unknown = poll.incomplete.iter().find(|part| {
             self.selector.allows("db", &format!("db{}", part.db))
-                && names.as_ref().is_none_or(|names| !names.iter().all(|name| is_known(part.db, name)))
+                && !are_known(poll, part.db, names.as_deref(), is_own)
         })?;
         Some(unknown.fault.message.clone())
     }
 
+    /// The streams that are asked for, where each is named.
+    fn stream_names(&self, targets: &[&Target]) -> Option<Vec<Name>> {
+        self.names("stream").or_else(|| exact(targets.iter().map(|target| &target.stream)))
+    }
+
     /// Whether nothing that is asked for may be read on this server: then even its state is no answer to give.
-    fn is_hidden(&self, server: &Server, targets: &[&&Target]) -> bool {
+    fn is_hidden(&self, server: &Server, targets: &[&Target]) -> bool {
         let may_read = |stream: &Name| self.offer.lets_read(self.namespace, &server.name, stream);
         let hides_all = |names: Option<Vec<Name>>| names.is_some_and(|names| !names.iter().any(may_read));
         !self.offer.lets_read_some(self.namespace, &server.name)
@@ -317,6 +348,12 @@ fn exact<'p>(patterns: impl Iterator<Item = &'p Option<Pattern>>) -> Option<Vec<
         _ => None,
     };
     patterns.map(exact).collect()
+}
+
+/// Whether each of the streams that are named is known, of those that a poll is to know.
+fn are_known(poll: &Poll, db: u32, names: Option<&[Name]>, is_its: impl Fn(&Name) -> bool) -> bool {
+    let is_known = |name: &Name| poll.streams.iter().any(|entry| entry.db == db && entry.name == *name);
+    names.is_some_and(|names| names.iter().all(|name| !is_its(name) || is_known(name)))
 }
 
 impl Found<'_> {

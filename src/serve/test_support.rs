@@ -9,12 +9,14 @@ use crate::{
     catalogue::exporter::{AdapterRequests, AdapterStats, Distribution, Exporter, Loads, Process},
     model::{
         activity::Activity,
+        counters::Counters,
         fault::{Fault, FaultKind},
         flow::Flow,
         health::{Health, State},
         lag::{Lag, Policy, undelivered::Undelivered},
         name::Name,
-        snapshot::{Consumer, Counters, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
+        share::Share,
+        snapshot::{Consumer, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
         stream_id::StreamId,
         time::UnixMicros,
     },
@@ -59,6 +61,7 @@ pub fn exporter() -> Exporter {
             start_time_seconds: Some(1_732_310_000.5),
         }),
         config: Some(Loads { latest_succeeded: true, succeeded_at: UnixMicros(1_732_310_000_250_000) }),
+        share: Some(Share { shard: 1, total: 3 }),
         adapters: AdapterStats {
             requests: vec![AdapterRequests { api: "external", code: "200".into(), count: 7 }],
             freshness: vec![(
@@ -133,6 +136,7 @@ fn poll(started: Instant, streams: Vec<StreamEntry>) -> Poll {
         policy: Policy::default(),
         incomplete: vec![],
         cuts: vec![],
+        share: None,
         version: "7.0.15".into(),
         streams,
     }

@@ -21,6 +21,7 @@ mod reload;
 mod seeds;
 #[path = "../lag/servers.rs"]
 mod servers;
+mod sharding;
 mod shipped;
 mod support;
 mod usage;

@@ -39,7 +39,7 @@ pub async fn findings(
 ) -> Result<Vec<Finding>, Fault> {
     let used = |command: &&&Command| is_used(command.feature, server, peer, terms);
     let commands: Vec<&Command> = COMMANDS.iter().filter(used).copied().collect();
-    let known = Known::new(server);
+    let known = Known::new(server, None);
     let named = known.names();
     let made_up = known.globs().first().map(|glob| fitting(glob.text()));
     let key = named.first().cloned().or(made_up).unwrap_or_else(|| Name::from(NO_GROUP));
@@ -85,7 +85,7 @@ pub async fn findings(
 fn is_used(feature: Feature, server: &RedisServer, peer: &Peer, terms: Terms) -> bool {
     match feature {
         Feature::Always => true,
-        Feature::Globs => !Known::new(server).globs().is_empty(),
+        Feature::Globs => !Known::new(server, None).globs().is_empty(),
         Feature::Consumers => server.consumers,
         Feature::Entries => terms.budget.bytes_per_poll != 0,
         Feature::Database => server.databases.iter().any(|database| *database != 0),

@@ -34,7 +34,7 @@ fn told(before: &str, after: &str) -> Vec<String> {
 fn whatever_needs_a_restart_is_named_with_its_place() {
     const MEND: &str = "needs a restart to change: restart streamgauge, or put back what it was started with";
     // The adapter is off: its files need not be there.
-    let all = "web: {listen_address: ':1', telemetry_path: /m, enable_lifecycle: true}
+    let common = "web: {listen_address: ':1', telemetry_path: /m, enable_lifecycle: true}
 kubernetes:
   tls_cert_file: /a
   tls_private_key_file: /b
@@ -42,11 +42,23 @@ kubernetes:
   requestheader_allowed_names: [d]
   kubeconfig: /e
 ";
-    let off: Vec<_> = told("", all).iter().map(|told| told.split(": ").nth(1).unwrap().to_owned()).collect();
+    let off = |more: &str| {
+        let told = told("", &format!("{common}sharding: {{{more}}}\n"));
+        told.iter().map(|told| told.split(": ").nth(1).unwrap().to_owned()).collect::<Vec<_>>()
+    };
     let expected = settings::all().filter(|setting| setting.restart).map(|setting| setting.path);
-    // That one would switch the adapter on.
+    // That one would switch the adapter on; and a share is told in one of two ways.
     let expected: Vec<_> = expected.filter(|path| *path != "kubernetes.listen_address").collect();
-    assert_eq!(off, expected);
+    let without =
+        |other: &str| expected.iter().copied().filter(|path| !path.starts_with(other)).collect::<Vec<_>>();
+    assert_eq!(off("shard: 0, total_shards: 2, guest_streams: 7"), without("sharding.pod"));
+    assert_eq!(
+        told("sharding: {shard: 0, total_shards: 2}", "sharding: {shard: 1, total_shards: 2}").len(),
+        1
+    );
+    let pod = "sharding: {pod: a-0, pod_namespace: b}";
+    assert_eq!(told(pod, "").len(), 2);
+    assert_eq!(told(pod, "sharding: {pod: a-1, pod_namespace: b}").len(), 1);
     assert_eq!(
         told("", "web:\n  enable_lifecycle: true\n"),
         [format!("streamgauge.yaml:2:21: web.enable_lifecycle: {MEND}")]

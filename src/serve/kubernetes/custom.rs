@@ -104,14 +104,22 @@ async fn answer(
         ("pods", Some(namespace)) => {
             let metric = catalogue::for_pods(&asked.metric).ok_or_else(|| asked.no_metric())?;
             let pods = adapter.pods_named(&asked, namespace).await?;
-            aside(|| adapter.pods(&asked, namespace, metric, &pods))
+            let any = &[&Target::default()];
+            let needs =
+                |snapshot: &Snapshot| asked.question(&adapter, snapshot, metric, any, namespace).needs();
+            let snapshot = adapter.snapshot(needs).await?;
+            aside(|| adapter.pods(&asked, namespace, metric, &pods, &snapshot))
         }
         _ => {
             let metric = catalogue::for_autoscalers(&asked.metric);
             let metric = metric.filter(|metric| discovery::is_of_objects(metric));
             let metric = metric.ok_or_else(|| asked.no_metric())?;
             let object = adapter.object_named(&asked).await?;
-            aside(|| adapter.object(&asked, metric, &object))
+            let (targets, namespace) = (object.targets.iter().collect::<Vec<_>>(), asked.asking_namespace());
+            let needs =
+                |snapshot: &Snapshot| asked.question(&adapter, snapshot, metric, &targets, namespace).needs();
+            let snapshot = adapter.snapshot(needs).await?;
+            aside(|| adapter.object(&asked, metric, &object, &snapshot))
         }
     }
 }
@@ -133,6 +141,15 @@ impl Asked {
     fn no_metric(&self) -> Status {
         let Asked { metric, resource, .. } = self;
         Status::not_found(format!("there is no metric {metric:?} of {resource}"))
+    }
+
+    /// A namespace that describes itself asks for itself.
+    fn asking_namespace(&self) -> &str {
+        match &self.namespace {
+            Some(namespace) => namespace,
+            None if self.resource == "namespaces" => &self.name,
+            None => "",
+        }
     }
 
     fn question<'a>(
@@ -165,14 +182,14 @@ impl Adapter {
         namespace: &str,
         metric: &'static Metric,
         Pods { names, peers }: &Pods,
+        snapshot: &Snapshot,
     ) -> Result<serde_json::Value, Status> {
         if names.is_empty() {
             let pods = asked.pods.to_string();
             return Err(Status::not_found(format!("no pod of namespace {namespace:?} has labels {pods:?}")));
         }
-        let (any, snapshot) = (Target::default(), self.app.snapshot());
-        let targets = [&any];
-        let question = asked.question(self, &snapshot, metric, &targets, namespace);
+        let targets = [&Target::default()];
+        let question = asked.question(self, snapshot, metric, &targets, namespace);
         let all = names;
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let values = scaling::pods(&question, &names, peers.as_ref().unwrap_or(all))?;
@@ -241,16 +258,11 @@ impl Adapter {
         asked: &Asked,
         metric: &'static Metric,
         object: &Named,
+        snapshot: &Snapshot,
     ) -> Result<serde_json::Value, Status> {
-        let Asked { resource, name, .. } = asked;
-        // A namespace that describes itself asks for itself.
-        let namespace = match &asked.namespace {
-            Some(namespace) => namespace,
-            None if resource == "namespaces" => name,
-            None => "",
-        };
-        let (targets, snapshot): (Vec<_>, _) = (object.targets.iter().collect(), self.app.snapshot());
-        let items = scaling::items(&asked.question(self, &snapshot, metric, &targets, namespace))?;
+        let name = &asked.name;
+        let (targets, namespace): (Vec<_>, _) = (object.targets.iter().collect(), asked.asking_namespace());
+        let items = scaling::items(&asked.question(self, snapshot, metric, &targets, namespace))?;
         let value = combined(metric, items.into_iter().map(|item| item.value));
         self.observe(API, &value);
         let kind = object.kind.as_ref().map(|(kind, version)| (kind.as_str(), version.as_str()));

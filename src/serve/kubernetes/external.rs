@@ -38,51 +38,48 @@ async fn metric(
 ) -> Result<Response, Status> {
     let Path((namespace, name)) = path.map_err(bad_path)?;
     let selector = selector(query.as_deref(), "labelSelector")?;
-    aside(|| answer(&adapter, &namespace, &name, &selector))
-}
-
-fn answer(
-    adapter: &Adapter,
-    namespace: &str,
-    name: &str,
-    selector: &Selector,
-) -> Result<serde_json::Value, Status> {
     // Where a name exists that the namespace may not read, the answer is that of a name which does not exist.
     let missing =
         || Status::not_found(format!("there is no external metric {name:?} for namespace {namespace:?}"));
-    if namespace.is_empty() {
+    let offer = &adapter.offered.offer;
+    let named = offer.named.iter().find(|named| *named.name == *name);
+    let may_read = named.is_none_or(|named| named.namespaces.contain(&namespace));
+    if namespace.is_empty() || !may_read {
         return Err(missing());
     }
-    let named = adapter.offered.offer.named.iter().find(|named| *named.name == *name);
-    if named.is_some_and(|named| !named.namespaces.contain(namespace)) {
-        return Err(missing());
-    }
-    let snapshot = adapter.app.snapshot();
-    let items =
-        items(&snapshot, &adapter.offered.offer, named, name, selector, namespace).ok_or_else(missing)??;
-    adapter.observe(API, items.iter().map(|item| &item.value));
-    Ok(answers::external(name, &items))
+    let asked = Asked { offer, named, name: &name, selector: &selector, namespace: &namespace };
+    let ask = |snapshot: &Snapshot| asked.of(snapshot, |question| question.needs());
+    let snapshot = adapter.snapshot(|snapshot| ask(snapshot).unwrap_or_default()).await?;
+    aside(|| {
+        let items = asked.of(&snapshot, scaling::items).ok_or_else(missing)??;
+        adapter.observe(API, items.iter().map(|item| &item.value));
+        Ok(answers::external(&name, &items))
+    })
 }
 
-/// What a namespace is told of a metric; `None` where autoscalers may not read it.
-fn items(
-    snapshot: &Snapshot,
-    offer: &Offer,
-    named: Option<&NamedMetric>,
-    name: &str,
-    selector: &Selector,
-    namespace: &str,
-) -> Option<Result<Vec<Item>, Refusal>> {
-    let any = Target::default();
-    let (metric, target, policy) = match named {
-        Some(named) => (&*named.metric, &named.target, Some(named.policy)),
-        None => (name, &any, None),
-    };
-    let metric = catalogue::for_autoscalers(metric)?;
-    let now = Instant::now();
-    let targets = &[target];
-    let question = Question { snapshot, now, metric, name, targets, selector, policy, offer, namespace };
-    Some(scaling::items(&question))
+/// What a namespace asks for.
+struct Asked<'a> {
+    offer: &'a Offer,
+    /// The metric, where it has a name of the user's own.
+    named: Option<&'a NamedMetric>,
+    name: &'a str,
+    selector: &'a Selector,
+    namespace: &'a str,
+}
+
+impl Asked<'_> {
+    /// What the question about a snapshot brings; `None` where autoscalers may not read the metric.
+    fn of<T>(&self, snapshot: &Snapshot, ask: impl FnOnce(&Question<'_>) -> T) -> Option<T> {
+        let Asked { offer, named, name, selector, namespace } = *self;
+        let any = Target::default();
+        let (metric, target, policy) = match named {
+            Some(named) => (&*named.metric, &named.target, Some(named.policy)),
+            None => (name, &any, None),
+        };
+        let metric = catalogue::for_autoscalers(metric)?;
+        let (now, targets) = (Instant::now(), &[target]);
+        Some(ask(&Question { snapshot, now, metric, name, targets, selector, policy, offer, namespace }))
+    }
 }
 
 /// What a metric with a name of its own says now, and to which namespace: of those that the configuration names, the first
@@ -111,7 +108,9 @@ pub fn value(
         namespaces.filter(|namespace| !namespace.is_empty() && named.namespaces.contain(namespace));
     let mut asked: Vec<_> = namespaces
         .filter_map(|namespace| {
-            let said = items(snapshot, offer, Some(named), &named.name, &Selector::default(), &namespace)?;
+            let (name, selector) = (&*named.name, &Selector::default());
+            let asked = Asked { offer, named: Some(named), name, selector, namespace: &namespace };
+            let said = asked.of(snapshot, scaling::items)?;
             Some((namespace, said))
         })
         .collect();

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Health and the version are answered to everybody, anything else only to the API server's front proxy. All numbers come
-//! from the snapshot, so no request costs Redis anything.
+//! from the snapshot, so no request costs Redis anything; but for streams of other shards, which are polled from the first
+//! request on.
 
 use std::{
     sync::Arc,
@@ -29,10 +30,10 @@ use tower_http::{
     set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
 };
 
-use super::{App, http, scaling::Value};
+use super::{App, asking::Need, http, scaling::Value};
 use crate::{
     cluster::Cluster,
-    model::{offer::Offer, selector::Selector},
+    model::{offer::Offer, selector::Selector, snapshot::Snapshot},
 };
 
 pub mod answers;
@@ -173,6 +174,11 @@ fn api(path: &str) -> &'static str {
 }
 
 impl Adapter {
+    /// A snapshot that has all that a question needs, also of other shards.
+    async fn snapshot(&self, needs: impl Fn(&Snapshot) -> Vec<Need>) -> Result<Arc<Snapshot>, Status> {
+        Ok(self.app.asking.snapshot(self.app.snapshot.clone(), needs).await?)
+    }
+
     /// Takes note of how old the measurements are that are answered with.
     fn observe<'v>(&self, api: &'static str, values: impl IntoIterator<Item = &'v Value>) {
         if let Some(oldest) = values.into_iter().map(|value| value.measured_at).min() {

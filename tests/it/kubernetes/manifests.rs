@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The type takes all of it: what it does not know would be gone when it is written again.
-fn fits<T: Serialize + DeserializeOwned>(manifest: &Value) {
+pub fn fits<T: Serialize + DeserializeOwned>(manifest: &Value) {
     let typed: T =
         serde_json::from_value(manifest.clone()).unwrap_or_else(|error| panic!("{error}: {manifest:#}"));
     assert_eq!(&serde_json::to_value(typed).unwrap(), manifest);

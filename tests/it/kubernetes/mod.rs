@@ -26,7 +26,7 @@ mod replay;
 mod rotation;
 
 pub const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1/namespaces";
-const CUSTOM: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces";
+pub const CUSTOM: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces";
 
 /// Name on the certificate of the front proxy.
 const FRONT_PROXY: &str = "front-proxy-client";
@@ -78,19 +78,19 @@ impl Adapter {
 
     /// The numbers of an answer that succeeds, as they are written.
     #[track_caller]
-    fn values(&self, path: &str) -> Vec<String> {
+    pub fn values(&self, path: &str) -> Vec<String> {
         values(&self.get(path))
     }
 
     /// The message of an answer that is a `Status` with this code.
     #[track_caller]
-    fn refusal(&self, path: &str, code: u16) -> String {
+    pub fn refusal(&self, path: &str, code: u16) -> String {
         refusal(&self.get(path), code)
     }
 
     /// A poll that began after this call has ended.
     #[track_caller]
-    fn poll(&self) {
+    pub fn poll(&self) {
         self.gauge.poll();
     }
 }

@@ -105,12 +105,13 @@ fn trouble<'a>(alert: &str, scene: &'a Scene) -> (&'static str, &'a str) {
         "EntriesLost" => ("stream", "trimmed"),
         "LimitReached" => ("limit", "groups"),
         "ReloadFailed" => ("instance", &scene.instance),
+        "StreamgaugeShardsMissing" | "StreamgaugeShardingMismatch" => ("job", "streamgauge"),
         _ => panic!("{alert} has no trouble here in which it fires: make one"),
     }
 }
 
-/// A Redis with everything, another one that only is there, and three programs: one that watches both, one that polls
-/// too seldom, and one that is not there.
+/// A Redis with everything, another one that only is there, and five programs: one that watches both, one that polls
+/// too seldom, one that is not there, and two shards who count the shards differently.
 struct Scene {
     main: RedisServer,
     other: RedisServer,
@@ -119,6 +120,7 @@ struct Scene {
     instance: String,
     slow_to_poll: String,
     absent: String,
+    shards: [String; 2],
 }
 
 impl Scene {
@@ -135,15 +137,24 @@ impl Scene {
         gauge.wait_ready();
         let instance = gauge.address.to_string();
         let port = || format!("127.0.0.1:{}", free_port());
-        Scene { main, other, gauge, config, instance, slow_to_poll: port(), absent: port() }
+        Scene {
+            main,
+            other,
+            gauge,
+            config,
+            instance,
+            slow_to_poll: port(),
+            absent: port(),
+            shards: [port(), port()],
+        }
     }
 
     /// Another program, which watches what is calm.
-    fn another(&self, address: &str, interval: &str) -> Streamgauge {
+    fn another(&self, address: &str, interval: &str, arguments: &[&str]) -> Streamgauge {
         let url = self.main.url();
         let launch = Launch::new("serve").env("STREAMGAUGE_WEB_LISTEN_ADDRESS", address);
         let launch = launch.args(&["--redis.url", &url, "--redis.name", "main", "--streams", "calm"]);
-        let gauge = launch.args(&["--poll.interval", interval]).start();
+        let gauge = launch.args(&["--poll.interval", interval]).args(arguments).start();
         gauge.wait_ready();
         gauge
     }
@@ -251,8 +262,15 @@ fn wait_for_all(scene: &Scene, prometheus: &Prometheus) {
 fn every_alert_fires_in_its_trouble_and_goes_away_once_it_is_mended() {
     needs!("redis-server", "prometheus");
     let mut scene = Scene::start();
-    let seldom = scene.another(&scene.slow_to_poll, "1h");
-    let targets = [&scene.instance, &scene.slow_to_poll, &scene.absent].map(|it| it.parse().unwrap());
+    let seldom = scene.another(&scene.slow_to_poll, "1h", &[]);
+    let shard = |place: usize, total: &str| {
+        let arguments = ["--shard", &place.to_string(), "--total-shards", total];
+        scene.another(&scene.shards[place], "100ms", &arguments)
+    };
+    let shards = [shard(0, "3"), shard(1, "2")];
+    let [first, second] = &scene.shards;
+    let targets = [&scene.instance, &scene.slow_to_poll, &scene.absent, first, second];
+    let targets = targets.map(|it| it.parse().unwrap());
     let prometheus = Prometheus::alerting(&targets, &scaled());
 
     scene.break_everything(&prometheus);
@@ -271,9 +289,10 @@ fn every_alert_fires_in_its_trouble_and_goes_away_once_it_is_mended() {
     });
 
     scene.mend_everything();
-    drop(seldom);
-    let _often = scene.another(&scene.slow_to_poll, "100ms");
-    let _present = scene.another(&scene.absent, "100ms");
+    drop((seldom, shards));
+    let _often = scene.another(&scene.slow_to_poll, "100ms", &[]);
+    let _present = scene.another(&scene.absent, "100ms", &[]);
+    let _whole = scene.shards.each_ref().map(|address| scene.another(address, "100ms", &[]));
     wait::until("all alerts to be gone", || {
         let names: BTreeSet<_> = firing(&prometheus)?.iter().map(|alert| name(alert).to_owned()).collect();
         // What was lost is told for an hour, and no mend changes that.

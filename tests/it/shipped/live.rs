@@ -55,7 +55,8 @@ fn exporter_of(redis: &RedisServer) -> Adapter {
          \x20 limits: {{groups_per_stream: 2}}\n",
         redis.url()
     );
-    Adapter::with_file(&yaml, &[])
+    // The only shard there is: what shards say of themselves is there, too.
+    Adapter::with_file(&yaml, &["--shard", "0", "--total-shards", "1"])
 }
 
 /// What kube-state-metrics says of an autoscaler, served until the test ends.

@@ -19,7 +19,7 @@ const FUNCTIONS: [&str; 10] = [
     "time",
     "topk",
 ];
-const AGGREGATIONS: [&str; 4] = ["count", "max", "min", "sum"];
+const AGGREGATIONS: [&str; 5] = ["count", "count_values", "max", "min", "sum"];
 const GROUPINGS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 const OPERATORS: [&str; 3] = ["and", "or", "unless"];
 

@@ -109,6 +109,12 @@ impl ApiServer {
         self.change(|store| store.set(key, metadata, json!({"spec": {"replicas": 1}})));
     }
 
+    /// Creates a StatefulSet of so many replicas, or changes their number.
+    pub fn set_stateful_set(&self, namespace: &str, name: &str, replicas: u32) {
+        let key = Key::new("statefulsets.apps", Some(namespace), name);
+        self.change(|store| store.set(key, json!({}), json!({"spec": {"replicas": replicas}})));
+    }
+
     pub fn delete_object(&self, resource: &str, namespace: Option<&str>, name: &str) {
         self.change(|store| store.delete(&Key::new(resource, namespace, name)));
     }
