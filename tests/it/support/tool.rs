@@ -27,6 +27,17 @@ pub fn require(program: &str) -> bool {
     found
 }
 
+/// The folder that a script has made ready and that this variable names. Where it names none, the test must return, as with
+/// [`require`].
+#[must_use]
+pub fn require_folder(variable: &str, script: &str) -> Option<PathBuf> {
+    let folder = env::var_os(variable).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    if folder.is_none() {
+        lacks(&format!("{variable} is not set: `export \"$({script})\"` sets it"));
+    }
+    folder
+}
+
 /// Fails where everything is demanded; else says that a test is skipped.
 pub fn lacks(what: &str) {
     assert!(
