@@ -66,6 +66,10 @@ struct Pod {
 
 impl Pod {
     fn start(cluster: &ControlPlane, port: u16) -> Pod {
+        Pod::start_with(cluster, port, &[])
+    }
+
+    fn start_with(cluster: &ControlPlane, port: u16, more: &[&str]) -> Pod {
         let mounted = tempfile::tempdir().unwrap();
         let at = |name: &str| -> PathBuf { mounted.path().join(name) };
         let config = cluster.object(&["configmap", "streamgauge", "--namespace=streamgauge"]);
@@ -78,6 +82,7 @@ impl Pod {
             .args(&["--kubernetes.kubeconfig", kubeconfig.to_str().unwrap()])
             .args(&["--kubernetes.tls-cert-file", at("tls.crt").to_str().unwrap()])
             .args(&["--kubernetes.tls-private-key-file", at("tls.key").to_str().unwrap()])
+            .args(more)
             .start();
         gauge.wait_ready();
         Pod { gauge, mounted }
@@ -170,6 +175,68 @@ fn it_works_and_its_certificate_outlives_upgrades() {
     until_answered(&cluster, &pod, "13");
     upgrade(&cluster, &values("replicaCount: 2")).unwrap();
     assert_eq!(certificate(&cluster), second);
+}
+
+/// Shards by the StatefulSet of the chart, with the rights that it gives: each shows its share, any of them answers for all,
+/// and they follow the number of replicas.
+#[test]
+fn its_shards_share_the_streams() {
+    let (cluster, redis) = (ControlPlane::start(), RedisServer::start());
+    let ports = [free_port(), free_port()];
+    let names: Vec<_> = (0..12).map(|number| format!("orders{number}")).collect();
+    for name in &names {
+        redis.run(&[&format!("XGROUP CREATE {name} workers 0 MKSTREAM")]);
+        redis.add(name, 5);
+    }
+    let values = format!(
+        "config: {{redis: [{{name: main, url: '{}'}}]}}\nservice: {{adapterPort: {}}}\n\
+         sharding: {{enabled: true}}\nreplicaCount: 2\n",
+        redis.url(),
+        ports[0]
+    );
+    upgrade(&cluster, &values).unwrap();
+    let pods = [0, 1].map(|number: usize| {
+        let of_pod = ["--pod", &format!("streamgauge-{number}"), "--pod-namespace", "streamgauge"];
+        Pod::start_with(&cluster, ports[number], &of_pod)
+    });
+    let shown = |pod: &Pod| -> Vec<String> {
+        let metrics = pod.gauge.metrics();
+        let length = |name: &str| {
+            metrics.value(&format!("redis_stream_length{{redis=\"main\",db=\"db0\",stream=\"{name}\"}}"))
+        };
+        let is_shown = |name: &&String| length(name).is_some();
+        names.iter().filter(is_shown).cloned().collect()
+    };
+    for pod in &pods {
+        pod.gauge.until("streamgauge_total_shards", Some(2.0));
+        wait::until("each shard to show its share", || {
+            let shares = pods.each_ref().map(shown);
+            let mut all = shares.concat();
+            all.sort();
+            let mut names = names.clone();
+            names.sort();
+            if all == names && shares.iter().all(|share| !share.is_empty()) {
+                Ok(())
+            } else {
+                Err(format!("{shares:?}"))
+            }
+        });
+    }
+
+    // The API server asks the first pod, and that one answers for all.
+    lead_to_loopback(&cluster, ports[0]);
+    until_answered(&cluster, &pods[0], "5");
+    let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/redis_stream_group_backlog";
+    for name in &names {
+        let said = cluster.kubectl(&["get", "--raw", &format!("{path}?labelSelector=stream%3D{name}")]);
+        let list: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(list["items"][0]["value"], "5", "{name}: {said}");
+    }
+
+    cluster.kubectl(&["scale", "statefulset", "streamgauge", "--replicas=3", "--namespace=streamgauge"]);
+    for pod in &pods {
+        pod.gauge.until("streamgauge_total_shards", Some(3.0));
+    }
 }
 
 /// What is printed after an installation: an HPA that the API server takes, and advice that fits what was installed.

@@ -35,6 +35,7 @@ fn switches() -> Vec<serde_json::Value> {
         json!({"adapter": {"apiServices": {"custom": true}, "pods": {"namespaces": ["shop", "mail"]},
                "objects": {"rules": [{"apiGroups": ["apps"], "resources": ["deployments"]}], "namespaces": ["shop"]}}}),
         json!({"adapter": {"apiServices": {"create": false}}, "podDisruptionBudget": {"enabled": false}, "replicaCount": 2}),
+        json!({"sharding": {"enabled": true}, "extraEnv": [{"name": "STREAMGAUGE_LOG_LEVEL", "value": "debug"}]}),
     ]
 }
 
@@ -65,8 +66,10 @@ fn every_combination_is_sound() {
             assert_eq!(rendered::problems(&objects), [""; 0], "{values}");
             // What is not there is not asked for: without the adapter the set needs no cluster-wide right at all.
             if adapter["enabled"] == false {
-                let of_adapter = ["ClusterRole", "ClusterRoleBinding", "RoleBinding", "APIService", "Secret"];
+                let of_adapter = ["ClusterRole", "ClusterRoleBinding", "APIService", "Secret"];
                 assert!(objects.iter().all(|object| !of_adapter.contains(&kind(object))), "{values}");
+                let bindings = objects.iter().filter(|object| kind(object) == "RoleBinding").count();
+                assert_eq!(bindings, usize::from(values["sharding"]["enabled"] == true), "{values}");
             }
         }
     }
@@ -84,7 +87,7 @@ fn an_unsound_set_is_found_out() {
         spoil(object.unwrap());
         rendered::problems(&objects)
     };
-    let cases: [(&str, &str, Spoil, &str); 9] = [
+    let cases: [(&str, &str, Spoil, &str); 10] = [
         (
             "Deployment",
             "streamgauge",
@@ -117,6 +120,12 @@ fn an_unsound_set_is_found_out() {
             "streamgauge",
             |d| d["spec"]["template"]["spec"]["automountServiceAccountToken"] = false.into(),
             "a token of its account is for the adapter",
+        ),
+        (
+            "Deployment",
+            "streamgauge",
+            |d| d["kind"] = "StatefulSet".into(),
+            "it looks for null, not for {\"kind\":\"StatefulSet\"",
         ),
         (
             "ConfigMap",

@@ -40,6 +40,10 @@ fn what_makes_no_sense_is_refused() {
             "config.kubernetes.listen_address: the chart says this itself",
         ),
         ("config: {web: {listen_address: ':80'}}", "config.web.listen_address: the chart says this itself"),
+        (
+            "config: {sharding: {shard: 0, total_shards: 2}}",
+            "config.sharding.shard: the chart says this itself, by sharding.enabled and replicaCount",
+        ),
         ("adapter: {certificate: {mode: secret}}", "name it in adapter.certificate.secretName"),
         ("adapter: {certificate: {mode: secret, secretName: x}}", "in adapter.certificate.caBundle"),
         (

@@ -129,6 +129,15 @@ fn each_brings_or_takes_its_objects() {
             &["+Certificate streamgauge/streamgauge-tls", "-Secret streamgauge/streamgauge-tls"],
         ),
         ("replicaCount: 3", &[]),
+        (
+            "sharding: {enabled: true}",
+            &[
+                "+Role streamgauge/streamgauge-shards",
+                "+RoleBinding streamgauge/streamgauge-shards",
+                "+StatefulSet streamgauge/streamgauge",
+                "-Deployment streamgauge/streamgauge",
+            ],
+        ),
     ] {
         assert_eq!(changes(values), expected, "{values}");
     }
@@ -190,6 +199,11 @@ fn a_change_that_is_reloaded_replaces_no_pod() {
         }
         let (section, key) = setting.path.split_once('.').unwrap();
         let value = match setting.path {
+            // Refused: flags of the chart's own, where it has shards.
+            "sharding.shard" | "sharding.total_shards" | "sharding.pod" | "sharding.pod_namespace" => {
+                continue;
+            }
+            "sharding.guest_streams" => "7".to_owned(),
             "web.enable_lifecycle" => "true".to_owned(),
             path if path.ends_with("allowed_names") => "[proxy]".to_owned(),
             _ => "/changed".to_owned(),

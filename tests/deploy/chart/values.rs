@@ -21,7 +21,7 @@ const MANAGED: &str = "adapter: {certificate: {mode: certManager}}";
 const OWN: &str =
     "adapter: {certificate: {mode: secret, secretName: own, caBundle: '-----BEGIN CERTIFICATE-----'}}";
 
-const SAMPLES: [Sample; 62] = [
+const SAMPLES: [Sample; 63] = [
     ("config", "{redis: [{name: other, url: 'redis://other:6379'}]}", "", "url: redis://other:6379"),
     (
         "credentials",
@@ -30,6 +30,7 @@ const SAMPLES: [Sample; 62] = [
         "secretName: redis-auth",
     ),
     ("replicaCount", "7", "", "replicas: 7"),
+    ("sharding.enabled", "true", "", "- --pod=$(POD_NAME)"),
     ("image.repository", "mirror.example/streamgauge", "", "image: \"mirror.example/streamgauge:"),
     ("image.tag", "9.9.9", "", "streamgauge:9.9.9\""),
     (

@@ -21,7 +21,11 @@ type Even = fn(&mut Vec<Value>) -> bool;
 const DIFFERENCES: [(&str, Even); 5] = [
     (
         "the chart starts new pods for the few settings that are not reloaded; Kustomize cannot tell them",
-        |objects| without(objects, "Deployment", "/spec/template/metadata/annotations"),
+        |objects| {
+            let workloads = ["Deployment", "StatefulSet"];
+            let place = "/spec/template/metadata/annotations";
+            workloads.iter().filter(|kind| without(objects, kind, place)).count() > 0
+        },
     ),
     ("a rule for each API: each component adds its own", |objects| {
         let of_hpas = objects.iter_mut().filter(|object| name(object) == "streamgauge-hpa-reader");
@@ -123,6 +127,14 @@ fn pairs() -> Vec<Pair> {
                 true,
                 false,
                 json!({"mode": "secret", "secretName": "streamgauge-tls", "caBundle": authority()}),
+            ),
+        ),
+        pair(
+            &["network-policy", "adapter", "external-metrics", "insecure-tls", "shards"],
+            json!({"replicas": [{"name": "streamgauge", "count": 3}]}),
+            with(
+                adapter(true, false, json!({"mode": "insecure"})),
+                json!({"sharding": {"enabled": true}, "replicaCount": 3, "networkPolicy": {"enabled": true}}),
             ),
         ),
         // Everything.

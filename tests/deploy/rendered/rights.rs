@@ -25,14 +25,20 @@ fn of_rule(role: &Value, rule: &Value) -> Option<String> {
         groups.iter().all(|group| discovery::GROUPS.iter().any(|(served, _)| served == group));
     let wanted: &[&str] = if is_of_metrics {
         &["get", "list"]
+    } else if resources == ["statefulsets"] {
+        &["list", "watch"]
     } else if resources == ["pods"] && groups == [""] && !name(role).ends_with("-objects") {
         &["list", "watch"]
     } else {
         &["get"]
     };
     let is_wide = !is_of_metrics && resources.iter().chain(&groups).any(|word| word.contains('*'));
+    // Of the pods' own StatefulSet, and of no other.
+    let is_named = words(rule, "resourceNames") == [name(role).trim_end_matches("-shards")];
+    let is_wide = is_wide || resources == ["statefulsets"] && !is_named;
     let more = rule.as_object().into_iter().flat_map(|rule| rule.keys());
-    let unknown = more.filter(|key| !["apiGroups", "resources", "verbs"].contains(&key.as_str())).count();
+    let known = ["apiGroups", "resources", "verbs", "resourceNames"];
+    let unknown = more.filter(|key| !known.contains(&key.as_str())).count();
     if verbs != wanted || is_wide || unknown > 0 || groups.is_empty() || resources.is_empty() {
         return Some(format!("{}: {rule} is not {wanted:?} on what is named", title(role)));
     }

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use streamgauge::{
     cli,
-    config::{self, Config, settings},
+    config::{self, Config, Sharding, settings},
 };
 
 use crate::{
@@ -52,13 +52,26 @@ impl<'a> Workload<'a> {
         }
     }
 
+    /// As the container is given them, with variables in them replaced.
     pub fn arguments(&self) -> Vec<String> {
-        list(self.container, "/args").iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        let variables = self.variables();
+        let given = |argument: &str| {
+            variables
+                .iter()
+                .fold(argument.to_owned(), |text, (name, value)| text.replace(&format!("$({name})"), value))
+        };
+        list(self.container, "/args").iter().filter_map(Value::as_str).map(given).collect()
     }
 
     pub fn variables(&self) -> BTreeMap<String, String> {
         let pairs = list(self.container, "/env").iter();
-        pairs.map(|pair| (text(pair, "/name").to_owned(), text(pair, "/value").to_owned())).collect()
+        let value = |pair: &Value| match pair.pointer("/valueFrom/fieldRef/fieldPath") {
+            // Those of the first pod of a StatefulSet.
+            Some(path) if path == "metadata.name" => format!("{}-0", name(self.object)),
+            Some(path) if path == "metadata.namespace" => text(self.object, "/metadata/namespace").to_owned(),
+            _ => text(pair, "/value").to_owned(),
+        };
+        pairs.map(|pair| (text(pair, "/name").to_owned(), value(pair))).collect()
     }
 
     /// The files of the container by their paths. The content of a Secret that is not in the set is made up, as far as
@@ -174,10 +187,28 @@ impl<'a> Workload<'a> {
             }
         }
         let has_token = self.pod["automountServiceAccountToken"] == true;
-        if has_token != config.kubernetes.is_some() {
-            found.push("a token of its account is for the adapter, and for nothing else".into());
+        if has_token != (config.kubernetes.is_some() || config.sharding.is_some()) {
+            found.push(
+                "a token of its account is for the adapter and for shards, and for nothing else".into(),
+            );
         }
+        found.extend(self.of_sharding(config));
         found
+    }
+
+    /// A pod looks for the StatefulSet that it belongs to, and a StatefulSet is for nothing else.
+    fn of_sharding(&self, config: &Config) -> Option<String> {
+        let of_set = json!({"kind": "StatefulSet", "namespace": self.object["metadata"]["namespace"],
+                            "name": self.object["metadata"]["name"]});
+        let looked_for = match &config.sharding {
+            Some(Sharding::StatefulSet { namespace, name, .. }) => {
+                json!({"kind": "StatefulSet", "namespace": namespace, "name": name})
+            }
+            _ => Value::Null,
+        };
+        let is_set = self.object["kind"] == "StatefulSet";
+        let wanted = if is_set { of_set } else { Value::Null };
+        (looked_for != wanted).then(|| format!("it looks for {looked_for}, not for {wanted}"))
     }
 
     fn of_variables(&self) -> Vec<String> {

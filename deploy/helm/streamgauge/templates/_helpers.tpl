@@ -87,13 +87,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- fail (printf "config.%s: the chart says this itself, by adapter and service" $key) -}}
 {{- end -}}
 {{- end -}}
+{{- range $key := list "shard" "total_shards" "pod" "pod_namespace" -}}
+{{- if hasKey (default dict $config.sharding) $key -}}
+{{- fail (printf "config.sharding.%s: the chart says this itself, by sharding.enabled and replicaCount" $key) -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
 
 {{/* What a running pod does not take up from a changed file. */}}
 {{- define "streamgauge.restartOnly" -}}
 {{- $kubernetes := omit (default dict .Values.config.kubernetes) "metrics" "objects" "streams" -}}
-{{- toJson (dict "web" (default dict .Values.config.web) "kubernetes" $kubernetes) -}}
+{{- toJson (dict "web" (default dict .Values.config.web) "kubernetes" $kubernetes "sharding" (default dict .Values.config.sharding)) -}}
 {{- end -}}
 
 {{/* The namespaces in which a role is bound are those of a list; without any, all. Takes root, role, namespaces. */}}
