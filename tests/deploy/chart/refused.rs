@@ -37,12 +37,15 @@ fn what_makes_no_sense_is_refused() {
         ),
         (
             "config: {kubernetes: {listen_address: ':443'}}",
-            "config.kubernetes.listen_address: the chart says this itself",
+            "config.kubernetes.listen_address: leave it out: the chart says this itself",
         ),
-        ("config: {web: {listen_address: ':80'}}", "config.web.listen_address: the chart says this itself"),
+        (
+            "config: {web: {listen_address: ':80'}}",
+            "config.web.listen_address: leave it out: the chart says this itself",
+        ),
         (
             "config: {sharding: {shard: 0, total_shards: 2}}",
-            "config.sharding.shard: the chart says this itself, by sharding.enabled and replicaCount",
+            "config.sharding.shard: leave it out: the chart says this itself, by sharding.enabled and replicaCount",
         ),
         ("adapter: {certificate: {mode: secret}}", "name it in adapter.certificate.secretName"),
         ("adapter: {certificate: {mode: secret, secretName: x}}", "in adapter.certificate.caBundle"),

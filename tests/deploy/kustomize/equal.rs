@@ -18,7 +18,7 @@ use crate::{
 type Even = fn(&mut Vec<Value>) -> bool;
 
 /// What differs, by its reason. There is none that no pair has.
-const DIFFERENCES: [(&str, Even); 5] = [
+const DIFFERENCES: [(&str, Even); 6] = [
     (
         "the chart starts new pods for the few settings that are not reloaded; Kustomize cannot tell them",
         |objects| {
@@ -31,6 +31,9 @@ const DIFFERENCES: [(&str, Even); 5] = [
         let of_hpas = objects.iter_mut().filter(|object| name(object) == "streamgauge-hpa-reader");
         let rules = of_hpas.filter_map(|object| object.get_mut("rules")?.as_array_mut());
         rules.map(split).filter(|was_split| *was_split).count() > 0
+    }),
+    ("the chart's policy is for the pod of `helm test` too", |objects| {
+        without(objects, "NetworkPolicy", "/spec/podSelector")
     }),
     (
         "the chart's ServiceMonitor may stand in another namespace than the Service; otherwise its own is meant",

@@ -12,9 +12,14 @@
 {{- end -}}
 {{- end -}}
 
+{{/* What it is called in labels. */}}
+{{- define "streamgauge.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 57 | trimSuffix "-" -}}
+{{- end -}}
+
 {{/* What never changes, and tells these pods from others. */}}
 {{- define "streamgauge.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/name: {{ include "streamgauge.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
@@ -84,12 +89,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- range $key, $value := dict "web.listen_address" (dig "web" "listen_address" "" $config) "kubernetes.listen_address" (dig "kubernetes" "listen_address" "" $config) "kubernetes.tls_cert_file" (dig "kubernetes" "tls_cert_file" "" $config) "kubernetes.tls_private_key_file" (dig "kubernetes" "tls_private_key_file" "" $config) -}}
 {{- if $value -}}
-{{- fail (printf "config.%s: the chart says this itself, by adapter and service" $key) -}}
+{{- fail (printf "config.%s: leave it out: the chart says this itself, by adapter and service" $key) -}}
 {{- end -}}
 {{- end -}}
 {{- range $key := list "shard" "total_shards" "pod" "pod_namespace" -}}
 {{- if hasKey (default dict $config.sharding) $key -}}
-{{- fail (printf "config.sharding.%s: the chart says this itself, by sharding.enabled and replicaCount" $key) -}}
+{{- fail (printf "config.sharding.%s: leave it out: the chart says this itself, by sharding.enabled and replicaCount" $key) -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $config -}}
