@@ -26,6 +26,8 @@ pub struct Assignment {
     pub budget: Budget,
     /// By what groups are judged.
     pub rules: Rules,
+    /// How many others there were before for the same server: what was measured by different ones is not to be added up.
+    pub number: u64,
 }
 
 impl Assignment {
@@ -40,6 +42,7 @@ impl Assignment {
             stale_after: config.stale_after,
             budget: config.budget,
             rules: config.rules,
+            number: 0,
         })
     }
 

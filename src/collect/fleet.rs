@@ -133,8 +133,11 @@ impl Member {
     /// Gives it these orders, unless it has them; says whether they were news.
     fn order(&self, newer: Assignment) -> bool {
         self.orders.send_if_modified(|orders| {
+            let newer = Assignment { number: orders.number, ..newer };
             let is_news = *orders != newer;
-            *orders = newer;
+            if is_news {
+                *orders = Assignment { number: orders.number + 1, ..newer };
+            }
             is_news
         })
     }

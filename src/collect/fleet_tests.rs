@@ -104,6 +104,19 @@ async fn only_what_changed_gets_news() {
     assert_eq!(commands(&snapshot, "a"), Some(7));
 }
 
+/// What was measured by different ones can be told apart; what is no news keeps what it is.
+#[tokio::test]
+async fn orders_are_numbered() {
+    let (mut fleet, _snapshot) = started(&servers(&[("a", "url: h:1"), ("b", "url: h:2")]));
+    let numbers = |fleet: &Fleet| ["a", "b"].map(|name| fleet.members[name].orders.borrow().number);
+    let newer = servers(&[("a", "url: h:1, streams: [x]"), ("b", "url: h:2")]);
+    fleet.apply(&newer);
+    assert_eq!(numbers(&fleet), [1, 0]);
+    assert_eq!(fleet.apply(&newer), Changes::default());
+    fleet.apply(&servers(&[("a", "url: h:1"), ("b", "url: h:2, streams: [y]")]));
+    assert_eq!(numbers(&fleet), [2, 1]);
+}
+
 #[tokio::test]
 async fn another_server_of_the_same_name_starts_anew_but_for_its_counters() {
     let password = tempfile::NamedTempFile::new().unwrap();

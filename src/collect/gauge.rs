@@ -40,6 +40,8 @@ pub struct Gauge {
     keyspaces: Vec<Keyspace>,
     scope: Scope,
     policy: Policy,
+    /// Number of the orders that are followed.
+    orders: u64,
     /// Longest time that a poll may take.
     timeout: Duration,
     locator: Locator,
@@ -58,6 +60,7 @@ impl Gauge {
         };
         Gauge {
             policy: assignment.policy,
+            orders: assignment.number,
             timeout: assignment.timeout,
             locator: Locator::default(),
             keyspaces: of.databases.iter().map(keyspace).collect(),
@@ -81,7 +84,7 @@ impl Gauge {
             keyspace.limit(newer.budget, newer.search_time());
         }
         self.config = newer.server.clone();
-        (self.policy, self.timeout) = (newer.policy, newer.timeout);
+        (self.policy, self.timeout, self.orders) = (newer.policy, newer.timeout, newer.number);
         self.chronicle.judge_by(newer.rules);
     }
 
@@ -222,6 +225,7 @@ impl Gauge {
             incomplete,
             cuts,
             share: self.scope.share(),
+            orders: self.orders,
             streams,
         }
     }

@@ -15,7 +15,7 @@ use super::{
     offer::Access,
     pattern::Pattern,
     share::Share,
-    snapshot::Poll,
+    snapshot::{Incomplete, Poll},
 };
 
 /// Time after which what nobody has asked for is measured no more.
@@ -75,7 +75,20 @@ impl Guests {
     pub fn answer(&self, wish: &Wish, stale_after: Duration, now: Instant) -> Option<&Heard> {
         let is_fresh = |poll: &Arc<Poll>| now.saturating_duration_since(poll.started) <= stale_after;
         let counts = self.poll.as_ref().map_or(true, is_fresh);
-        self.heard.iter().find(|heard| heard.wish == *wish).filter(|_| counts)
+        self.heard(wish).filter(|_| counts)
+    }
+
+    fn heard(&self, wish: &Wish) -> Option<&Heard> {
+        self.heard.iter().find(|heard| heard.wish == *wish)
+    }
+
+    /// Whether it is known that nothing exists of what a wish means: of a name also before all keys are searched.
+    fn means_nothing(&self, wish: &Wish) -> bool {
+        let is_glob = wish.streams.glob().is_some();
+        let leaves_open = |part: &Incomplete| is_glob || part.fault.kind.is_failure();
+        let is_empty = |heard: &Heard| heard.found == 0 && heard.refused.is_none();
+        self.poll.as_ref().is_ok_and(|poll| !poll.incomplete.iter().any(leaves_open))
+            && self.heard(wish).is_some_and(is_empty)
     }
 }
 
@@ -128,7 +141,6 @@ impl Wishes {
         now: Instant,
     ) -> Result<bool, Fault> {
         let all = self.of.entry(redis.clone()).or_default();
-        let heard = |wish: &Wish| known?.heard.iter().find(|heard| heard.wish == *wish);
         let (mut is_there, mut is_news) = (false, true);
         if let Some(asked) = all.iter_mut().find(|asked| asked.wish == *wish) {
             (is_there, is_news) = (true, !asked.is_alive(now));
@@ -136,12 +148,13 @@ impl Wishes {
         }
         all.retain(|asked| asked.is_alive(now));
         let is_full = all.len() >= self.most || known.is_some_and(|known| known.taken >= self.most);
-        let is_refused = heard(wish).is_some_and(|heard| heard.refused.is_some());
+        let heard = known.and_then(|known| known.heard(wish));
+        let is_refused = heard.is_some_and(|heard| heard.refused.is_some());
         if is_full && !is_there || is_refused {
             let before = all.len();
             all.retain(|asked| {
-                let is_empty = |heard: &Heard| heard.found == 0 && heard.refused.is_none();
-                asked.wish == *wish || !heard(&asked.wish).is_some_and(is_empty)
+                let means_nothing = || known.is_some_and(|known| known.means_nothing(&asked.wish));
+                asked.wish == *wish || !means_nothing()
             });
             is_news |= all.len() < before;
         }

@@ -1,6 +1,7 @@
 //! What is asked for, for how long, and who gives way to whom.
 
 use super::*;
+use crate::model::{lag::Policy, time::UnixMicros};
 
 fn redis() -> Arc<str> {
     "main".into()
@@ -33,8 +34,27 @@ fn heard(all: &[(&str, usize, bool)]) -> Guests {
         share: Share { shard: 0, total: 2 },
         heard: all.iter().map(heard).collect(),
         taken: all.iter().map(|(_, found, _)| (*found).max(1)).sum(),
-        poll: Err(Fault::new(FaultKind::Connect, "down")),
+        poll: Ok(Arc::new(poll())),
     }
+}
+
+fn poll() -> Poll {
+    Poll {
+        started: Instant::now(),
+        duration: Duration::ZERO,
+        ended_at: UnixMicros(0),
+        version: "7.0.15".into(),
+        policy: Policy::default(),
+        incomplete: vec![],
+        cuts: vec![],
+        share: Some(Share { shard: 0, total: 2 }),
+        orders: 0,
+        streams: vec![],
+    }
+}
+
+fn down() -> Fault {
+    Fault::new(FaultKind::Connect, "down")
 }
 
 #[test]
@@ -75,6 +95,28 @@ fn what_does_not_exist_gives_way_and_what_exists_never_does() {
     assert_eq!(ask("new", Some(&known), 6).unwrap(), ["real", "fake", "new"]);
 }
 
+/// What exists is not known where the poll failed; of a glob, not before all keys are searched.
+#[test]
+fn what_is_not_known_to_be_invented_does_not_give_way() {
+    let unfinished = || Fault::new(FaultKind::Unfinished, "searching");
+    let incomplete =
+        |fault: Fault| Ok(Arc::new(Poll { incomplete: vec![Incomplete { db: 1, fault }], ..poll() }));
+    let glob = Wish { streams: Pattern::parse("events:*").unwrap(), access: Access::default() };
+    for (polled, left) in [
+        (Err(down()), Err(FaultKind::TooMany)),
+        (incomplete(down()), Err(FaultKind::TooMany)),
+        (incomplete(unfinished()), Ok(vec!["events:*".to_owned(), "new".to_owned()])),
+        (Ok(Arc::new(poll())), Ok(vec!["new".to_owned()])),
+    ] {
+        let (mut wishes, now) = (Wishes::new(2), Instant::now());
+        wishes.ask(&redis(), &glob, None, now).unwrap();
+        wishes.ask(&redis(), &named("name"), None, now).unwrap();
+        let known = Guests { poll: polled, ..heard(&[("events:*", 0, false), ("name", 0, false)]) };
+        let asked = wishes.ask(&redis(), &named("new"), Some(&known), now);
+        assert_eq!(asked.map(|_| names(&wishes, now)).map_err(|fault| fault.kind), left, "{known:?}");
+    }
+}
+
 #[test]
 fn a_wish_that_is_refused_is_heard_again_once_names_that_are_invented_give_way() {
     let (mut wishes, start) = (Wishes::new(3), Instant::now());
@@ -93,7 +135,7 @@ fn a_wish_that_is_refused_is_heard_again_once_names_that_are_invented_give_way()
 fn what_was_heard_too_long_ago_does_not_count() {
     let (now, stale_after) = (Instant::now(), Duration::from_secs(15));
     // A poll that failed counts until there is another.
-    let known = heard(&[("a", 1, false)]);
+    let known = Guests { poll: Err(down()), ..heard(&[("a", 1, false)]) };
     assert!(known.answer(&named("a"), stale_after, after(1000, now)).is_some());
     assert!(known.answer(&named("b"), stale_after, now).is_none());
 }

@@ -76,11 +76,14 @@ impl Server {
     }
 
     /// What came of a wish for streams of other shards; `None` where that is not known, or not of the shards by which the
-    /// latest poll was shared out: then streams would be missing, or there twice.
+    /// latest poll was shared out, or not by the same orders: then streams would be missing, or there twice.
     #[must_use]
     pub fn guests_for(&self, wish: &Wish, now: Instant) -> Option<&Heard> {
-        let share = self.poll.as_ref()?.share;
-        let guests = self.guests.as_deref().filter(|guests| share == Some(guests.share))?;
+        let own = self.poll.as_deref()?;
+        let guests = self.guests.as_deref().filter(|guests| own.share == Some(guests.share))?;
+        if guests.poll.as_ref().is_ok_and(|poll| poll.orders != own.orders) {
+            return None;
+        }
         guests.answer(wish, self.stale_after, now)
     }
 
@@ -138,6 +141,8 @@ pub struct Poll {
     pub cuts: Vec<Cut>,
     /// The share whose streams it measured, or whose streams it left to this one; `None` is no sharding.
     pub share: Option<Share>,
+    /// Number of the orders by which it measured: those of one server are numbered as they come.
+    pub orders: u64,
     /// Every stream that is known, ordered by database and name.
     pub streams: Vec<StreamEntry>,
 }

@@ -137,6 +137,7 @@ fn poll(started: Instant, streams: Vec<StreamEntry>) -> Poll {
         incomplete: vec![],
         cuts: vec![],
         share: None,
+        orders: 0,
         version: "7.0.15".into(),
         streams,
     }

@@ -114,6 +114,12 @@ fn nothing_is_added_up_without_all_that_is_asked_for() {
     let mut otherwise = shard(&["*"]);
     change(&mut otherwise, |guests| guests.share.total = 3);
     unavailable(&otherwise, "no poll for them has ended yet");
+    // By other orders other streams are measured: a sum of both was never true.
+    let mut reloaded = shard(&["*"]);
+    Arc::make_mut(reloaded.server().poll.as_mut().unwrap()).orders = 1;
+    unavailable(&reloaded, "no poll for them has ended yet");
+    change(&mut reloaded, |guests| Arc::make_mut(guests.poll.as_mut().unwrap()).orders = 1);
+    assert_eq!(reloaded.numbers().map(|numbers| numbers.len()), Ok(4));
     // Its own measurements may be younger than those of guests.
     let mut stale = shard(&["*"]);
     stale.now += Duration::from_secs(16);

@@ -8,7 +8,7 @@ use crate::support::{http, redis::RedisServer, tool::needs};
 impl Adapter {
     /// Goes over to another file.
     #[track_caller]
-    fn reload(&self, yaml: &str) {
+    pub fn reload(&self, yaml: &str) {
         fs::write(self.directory.path().join("streamgauge.yaml"), yaml).unwrap();
         let answer = http::request("POST", self.gauge.address, "/-/reload", &[]).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -16,6 +16,7 @@ mod failures;
 mod follow;
 mod guests;
 mod measured;
+mod reloaded;
 mod topologies;
 
 /// How many share the streams.
