@@ -1,33 +1,25 @@
 //! Kubernetes objects as YAML has them.
 
-use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::Value;
+
+use crate::support::document;
 
 /// The documents of a text that hold something.
 #[track_caller]
 pub fn parse(text: &str) -> Vec<Value> {
-    let documents = Yaml::load_from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
-    documents.iter().map(json).filter(|document| !document.is_null()).collect()
+    let documents = document::values(text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+    documents.into_iter().filter(|document| !document.is_null()).collect()
 }
 
-fn json(yaml: &Yaml<'_>) -> Value {
-    match yaml {
-        Yaml::Value(Scalar::Boolean(value)) => (*value).into(),
-        Yaml::Value(Scalar::Integer(value)) => (*value).into(),
-        Yaml::Value(Scalar::FloatingPoint(value)) => value.into_inner().into(),
-        Yaml::Value(Scalar::String(text)) => text.as_ref().into(),
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Sequence(items) => items.iter().map(json).collect(),
-        Yaml::Mapping(pairs) => {
-            let key = |key: &Yaml<'_>| match json(key) {
-                Value::String(key) => key,
-                other => panic!("{other} is a key"),
-            };
-            pairs.iter().map(|(name, value)| (key(name), json(value))).collect()
+/// Sets what the second has in the first: of mappings each value apart, of all else the whole.
+pub fn merge(into: &mut Value, more: Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
         }
-        // A tag of YAML itself on a plain value (`!!str`).
-        Yaml::Representation(text, ..) => text.as_ref().into(),
-        other => panic!("not expected in a manifest: {other:?}"),
+        (into, more) => *into = more,
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::Value;
 
-use crate::support::process;
+use crate::support::{document, process};
 
 mod alerts;
 mod chart;
@@ -35,28 +34,11 @@ pub fn read(file: &str) -> String {
 #[track_caller]
 pub fn yaml(file: &str) -> Value {
     let text = read(file);
-    let documents = Yaml::load_from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
-    let [document] = &documents[..] else { panic!("{file}: not one document") };
-    json(document)
-}
-
-fn json(yaml: &Yaml<'_>) -> Value {
-    match yaml {
-        Yaml::Value(Scalar::Boolean(value)) => (*value).into(),
-        Yaml::Value(Scalar::Integer(value)) => (*value).into(),
-        Yaml::Value(Scalar::FloatingPoint(value)) => value.into_inner().into(),
-        Yaml::Value(Scalar::String(text)) => text.as_ref().into(),
-        Yaml::Value(Scalar::Null) => Value::Null,
-        Yaml::Sequence(items) => items.iter().map(json).collect(),
-        Yaml::Mapping(pairs) => {
-            let key = |key: &Yaml<'_>| match json(key) {
-                Value::String(key) => key,
-                other => panic!("{other} is a key"),
-            };
-            pairs.iter().map(|(name, value)| (key(name), json(value))).collect()
-        }
-        other => panic!("not expected in these files: {other:?}"),
-    }
+    let mut documents = document::values(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let (Some(only), true) = (documents.pop(), documents.is_empty()) else {
+        panic!("{file}: not one document")
+    };
+    only
 }
 
 /// A text that must be there.

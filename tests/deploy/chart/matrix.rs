@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::render;
 use crate::{
-    objects::{find, kind},
+    objects::{find, kind, merge},
     rendered::{self, workload::Workload},
     support::pki::Authority,
 };
@@ -39,18 +39,6 @@ fn switches() -> Vec<serde_json::Value> {
     ]
 }
 
-/// The values of both; of lists, the latter's.
-fn merge(into: &mut serde_json::Value, more: &serde_json::Value) {
-    match (into, more) {
-        (serde_json::Value::Object(into), serde_json::Value::Object(more)) => {
-            for (key, value) in more {
-                merge(into.entry(key).or_insert(serde_json::Value::Null), value);
-            }
-        }
-        (into, more) => *into = more.clone(),
-    }
-}
-
 #[test]
 fn every_combination_is_sound() {
     let switches = switches();
@@ -59,7 +47,7 @@ fn every_combination_is_sound() {
             let mut values = json!({"adapter": adapter});
             for (at, switch) in switches.iter().enumerate() {
                 if chosen & (1 << at) != 0 {
-                    merge(&mut values, switch);
+                    merge(&mut values, switch.clone());
                 }
             }
             let objects = render(&values.to_string());

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{FOLDER, Folder, documents::certificate};
 use crate::{
-    objects::{self, kind, list, name, title},
+    objects::{self, kind, list, merge, name, title},
     rendered, tools,
 };
 
@@ -179,17 +179,6 @@ fn credentials() -> Value {
 /// A CA; that it is one is not looked at here.
 fn authority() -> &'static str {
     "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n"
-}
-
-fn merge(into: &mut Value, more: Value) {
-    match (into, more) {
-        (Value::Object(into), Value::Object(more)) => {
-            for (key, value) in more {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, more) => *into = more,
-    }
 }
 
 fn by_kustomize(pair: &Pair, namespace: &str) -> Vec<Value> {

@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeSet, fs};
 
-use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
 
-use super::{alerts::rules, json, list, must_pass, promql::Expression, read, text};
+use super::{alerts::rules, list, must_pass, promql::Expression, read, text};
 use crate::support::{document, tool::is_installed};
 
 /// The rules that the document shows.
@@ -19,7 +18,7 @@ fn shown() -> String {
 /// What is wrong with the rules: alerts and labels that do not exist.
 fn problems(inhibition: &str) -> Vec<String> {
     let rules = rules();
-    let document = json(&Yaml::load_from_str(inhibition).unwrap()[0]);
+    let document = document::values(inhibition).unwrap().remove(0);
     let mut found = Vec::new();
     for rule in list(&document, "inhibit_rules") {
         let keys: BTreeSet<_> = rule.as_object().unwrap().keys().map(String::as_str).collect();
