@@ -1,11 +1,12 @@
 //! What must hold for every reply, whatever is in it. Shared by the fuzzer and the test suite.
 
-use redis::{Parser, Value};
+use redis::Value;
 use streamgauge::{
     collect::{
         ask::{self, Ask},
         commands,
         decode::{self, Unexpected},
+        resp::{Replies, Reply},
         trust,
     },
     model::{
@@ -16,19 +17,35 @@ use streamgauge::{
     },
 };
 
+#[path = "written.rs"]
+mod written;
+
 /// Reads bytes as replies, one after the other, and checks each; returns how many there were.
-pub fn wire(mut bytes: &[u8]) -> usize {
-    let (mut parser, mut count) = (Parser::new(), 0);
-    while !bytes.is_empty() {
-        let Ok(reply) = parser.parse_value(&mut bytes) else { break };
-        value(&reply);
+pub fn wire(bytes: &[u8]) -> usize {
+    let (mut replies, mut count) = (Replies::default(), 0);
+    replies.buffer().extend(bytes);
+    while replies.have(1) == Ok(true) {
+        replies.iter().for_each(check);
+        replies.clear();
         count += 1;
     }
     count
 }
 
 /// Checks what every decoder makes of a reply.
-pub fn value(reply: &Value) {
+pub fn value(value: &Value) {
+    read(value, check);
+}
+
+/// What is made of a reply, once a server has written it.
+pub fn read<T>(value: &Value, decode: impl FnOnce(Reply<'_>) -> T) -> T {
+    let mut replies = Replies::default();
+    replies.buffer().extend(written::written(value));
+    assert_eq!(replies.have(1), Ok(true), "{value:?}");
+    decode(replies.iter().next().unwrap())
+}
+
+fn check(reply: Reply<'_>) {
     if let Some(info) = sound(decode::stream(reply)) {
         let counts = [Some(info.length), Some(info.groups), info.radix_tree_keys, info.radix_tree_nodes];
         counts.into_iter().chain([info.entries_added]).flatten().for_each(not_negative);
@@ -73,7 +90,7 @@ pub fn value(reply: &Value) {
 }
 
 /// The same through what the collector calls: a fault says of which command.
-fn answers(reply: &Value) {
+fn answers(reply: Reply<'_>) {
     let (key, group) = (Name::from("orders"), Name::from("workers"));
     let wish = |upwards| Wish {
         from: StreamId::default(),
@@ -83,17 +100,17 @@ fn answers(reply: &Value) {
         share: Share::Whole,
     };
     let wishes = [wish(true), wish(false)];
-    let one = std::slice::from_ref(reply);
+    let one = &[reply][..];
     told(ask::consumers_answer(&Ask::Consumers(&key, &group, 1), one), "XINFO CONSUMERS");
     told(ask::pending_answer(&Ask::Pending(&key, &group, 1), one), "XPENDING");
-    let transaction = |replies: &[Value]| {
+    let transaction = |replies: &[Reply<'_>]| {
         let any = commands::COMMANDS.iter().map(|command| command.words);
         let snapshot = ask::stream_answer(&Ask::Stream(&key, 0), replies);
         told_one_of(snapshot, any.clone());
         told_one_of(ask::count_answer(&Ask::Count(&key, &wishes, 0), replies), any);
     };
     transaction(one);
-    transaction(items(reply));
+    transaction(&items(reply));
 }
 
 fn told<T>(answer: Result<T, Fault>, command: &str) {
@@ -128,32 +145,15 @@ fn not_negative(count: u64) {
     assert!(i64::try_from(count).is_ok(), "{count} was negative");
 }
 
-fn items(reply: &Value) -> &[Value] {
-    match reply {
-        Value::Array(items) | Value::Set(items) => items,
-        _ => &[],
-    }
+fn items(reply: Reply<'_>) -> Vec<Reply<'_>> {
+    reply.items().into_iter().flatten().collect()
 }
 
 /// A field of an object, the first of its name, read once more and differently.
-fn field_as_sent(object: &Value, field: &str) -> Option<i64> {
-    let is_field = |name: &Value| text(name).is_some_and(|name| name == field.as_bytes());
-    let value = match object {
-        Value::Map(pairs) => &pairs.iter().find(|(name, _)| is_field(name))?.1,
-        object => &items(object).chunks(2).find(|pair| is_field(&pair[0]))?[1],
-    };
-    match value {
-        Value::Int(number) => Some(*number),
-        value => std::str::from_utf8(text(value)?).ok()?.parse().ok(),
-    }
-}
-
-fn text(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        Value::SimpleString(text) => Some(text.as_bytes()),
-        _ => None,
-    }
+fn field_as_sent(object: Reply<'_>, field: &str) -> Option<i64> {
+    let parts: Vec<_> = object.fields()?.collect();
+    let value = parts.chunks(2).find(|pair| pair[0].bytes() == Some(field.as_bytes()))?[1];
+    value.integer().or_else(|| std::str::from_utf8(value.bytes()?).ok()?.parse().ok())
 }
 
 /// The fields of each kind of object.

@@ -5,13 +5,13 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use redis::Value;
-
 use super::{
     ask, commands,
     connect::Link,
     decode::{self, Unexpected},
     error,
+    request::Requests,
+    resp::Reply,
 };
 use crate::{
     config::HostPort,
@@ -87,18 +87,17 @@ impl View {
     /// # Errors
     /// No reply, an error reply, or the node belongs to no cluster.
     pub async fn ask(link: &mut Link, asked: &HostPort) -> Result<View, Fault> {
-        let mut pipeline = redis::pipe();
-        commands::CLUSTER_SLOTS.push(&mut pipeline);
-        commands::CLUSTER_NODES.push(&mut pipeline);
-        let replies = link.request(&pipeline, 2).await?;
-        let ranges = ask::answer(&replies[0], &commands::CLUSTER_SLOTS, None, |reply| ranges(reply, asked));
+        let mut requests = Requests::one(&commands::CLUSTER_SLOTS, &[]);
+        requests.add(&commands::CLUSTER_NODES, &[]);
+        let replies = link.request(&requests).await?;
+        let ranges = ask::answer(replies[0], &commands::CLUSTER_SLOTS, None, |reply| ranges(reply, asked));
         let ranges = ranges.map_err(|fault| match fault.kind {
             FaultKind::Server => fault.advising("if this is no cluster, write redis:// in the URL"),
             _ => fault,
         })?;
         let names_hosts = ranges.iter().any(|range| range.primary.host.parse::<IpAddr>().is_err());
-        let nodes = |reply: &Value| nodes(reply, asked, names_hosts);
-        let view = ask::answer(&replies[1], &commands::CLUSTER_NODES, None, nodes)?;
+        let nodes = |reply: Reply<'_>| nodes(reply, asked, names_hosts);
+        let view = ask::answer(replies[1], &commands::CLUSTER_NODES, None, nodes)?;
         if ranges.is_empty() {
             return Err(Fault::new(FaultKind::ClusterDown, "the node knows of no node that has slots"));
         }
@@ -109,12 +108,9 @@ impl View {
 impl Redirect {
     /// Where the replies to one question send it, if they do; they came from a node that was reached at `asked`.
     #[must_use]
-    pub fn of(replies: &[Value], asked: &HostPort) -> Option<Redirect> {
-        let reply = replies.iter().find_map(|reply| match reply {
-            Value::ServerError(reply) => Some(reply),
-            _ => None,
-        })?;
-        let (code, details) = error::reason(reply);
+    pub fn of(replies: &[Reply<'_>], asked: &HostPort) -> Option<Redirect> {
+        let reply = replies.iter().find_map(|reply| reply.error())?;
+        let (code, details) = error::reason(&reply);
         let is_asking = match code {
             "ASK" => true,
             "MOVED" => false,
@@ -140,12 +136,13 @@ fn endpoint(host: Option<&str>, port: u16, asked: &HostPort, ip: Option<&str>) -
 
 /// Reads `CLUSTER SLOTS`: `[first, last, primary, replica, …]` for each range. A range whose primary cannot be reached by
 /// what is said of it is left out, as if nobody had it.
-fn ranges(reply: &Value, asked: &HostPort) -> Result<Vec<Range>, Unexpected> {
+fn ranges(reply: Reply<'_>, asked: &HostPort) -> Result<Vec<Range>, Unexpected> {
     const SHAPE: Unexpected =
         Unexpected::Shape("CLUSTER SLOTS", "[first slot, last slot, [host, port, …], …]");
     let mut ranges = Vec::new();
     for range in decode::items("CLUSTER SLOTS", reply)? {
-        let [first, last, primary, replicas @ ..] = decode::items("CLUSTER SLOTS", range)? else {
+        let mut parts = decode::items("CLUSTER SLOTS", range)?;
+        let (Some(first), Some(last), Some(primary)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(SHAPE);
         };
         let slot = |value| {
@@ -153,7 +150,7 @@ fn ranges(reply: &Value, asked: &HostPort) -> Result<Vec<Range>, Unexpected> {
             slot.filter(|slot| *slot < SLOTS).ok_or(SHAPE)
         };
         let (first, last) = (slot(first)?, slot(last)?);
-        let replicas = replicas.iter().map(|replica| node(replica, asked));
+        let replicas = parts.map(|replica| node(replica, asked));
         let replicas =
             replicas.collect::<Result<Vec<_>, _>>()?.into_iter().filter_map(|(place, _)| place).collect();
         if let (Some(primary), id) = node(primary, asked)? {
@@ -165,29 +162,25 @@ fn ranges(reply: &Value, asked: &HostPort) -> Result<Vec<Range>, Unexpected> {
 
 /// One node of `CLUSTER SLOTS`: `[host, port, ID, metadata]`, of which the last came with Redis 7.0. Where it is, if that
 /// can be told, and its ID.
-fn node(value: &Value, asked: &HostPort) -> Result<(Option<HostPort>, String), Unexpected> {
+fn node(reply: Reply<'_>, asked: &HostPort) -> Result<(Option<HostPort>, String), Unexpected> {
     const SHAPE: Unexpected = Unexpected::Shape("a node of CLUSTER SLOTS", "[host, port, ID, …]");
-    let [host, port, id, rest @ ..] = decode::items("a node of CLUSTER SLOTS", value)? else {
+    let mut parts = decode::items("a node of CLUSTER SLOTS", reply)?;
+    let (Some(host), Some(port), Some(id)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(SHAPE);
     };
     let port = decode::integer(port).and_then(|port| u16::try_from(port).ok()).ok_or(SHAPE)?;
-    let ip = rest.first().and_then(|metadata| decode::Fields::of(metadata).ok()?.get("ip"));
-    let host = match host {
-        Value::Nil => None,
-        host => Some(text(host).ok_or(SHAPE)?),
-    };
+    let ip = parts.next().and_then(|metadata| decode::fields(metadata, ["ip"]).ok()?[0].bytes());
+    let ip = ip.and_then(|ip| std::str::from_utf8(ip).ok());
+    let host = if host.is_nil() { None } else { Some(text(host).ok_or(SHAPE)?) };
     let id = text(id).ok_or(SHAPE)?.to_owned();
-    Ok((endpoint(host, port, asked, ip.and_then(text)), id))
+    Ok((endpoint(host, port, asked, ip), id))
 }
 
 /// Reads `CLUSTER NODES`: all but the slots. Primaries that are known to have failed are left out, and the others are called
 /// by their names where those with slots are.
-fn nodes(reply: &Value, asked: &HostPort, names_hosts: bool) -> Result<View, Unexpected> {
+fn nodes(reply: Reply<'_>, asked: &HostPort, names_hosts: bool) -> Result<View, Unexpected> {
     const SHAPE: Unexpected = Unexpected::Shape("CLUSTER NODES", "a line of at least 8 fields for each node");
-    let reply = match reply {
-        Value::VerbatimString { text, .. } => text,
-        reply => text(reply).ok_or(SHAPE)?,
-    };
+    let reply = text(reply).ok_or(SHAPE)?;
     let mut view = View::default();
     for line in reply.lines() {
         let [id, address, flags, _, _, _, _, _, slots @ ..] = &line.split(' ').collect::<Vec<_>>()[..] else {
@@ -211,8 +204,8 @@ fn nodes(reply: &Value, asked: &HostPort, names_hosts: bool) -> Result<View, Une
     Ok(view)
 }
 
-fn text(value: &Value) -> Option<&str> {
-    std::str::from_utf8(decode::bytes(value)?).ok()
+fn text(reply: Reply<'_>) -> Option<&str> {
+    std::str::from_utf8(reply.bytes()?).ok()
 }
 
 #[cfg(test)]

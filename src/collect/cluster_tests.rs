@@ -1,6 +1,5 @@
-use redis::parse_redis_value;
-
 use super::*;
+use crate::collect::resp::{Replies, tests::parsed};
 
 fn place(host: &str, port: u16) -> HostPort {
     HostPort { host: host.to_owned(), port }
@@ -10,8 +9,12 @@ fn asked() -> HostPort {
     place("seed", 6379)
 }
 
-fn reply(text: &str) -> Value {
-    parse_redis_value(text.as_bytes()).unwrap()
+fn ranges(text: &str) -> Result<Vec<Range>, Unexpected> {
+    parsed(text.as_bytes(), |reply| super::ranges(reply, &asked()))
+}
+
+fn nodes(text: &str, names_hosts: bool) -> Result<View, Unexpected> {
+    parsed(bulk(text).as_bytes(), |reply| super::nodes(reply, &asked(), names_hosts))
 }
 
 /// As `CLUSTER KEYSLOT` of Redis 7.0 has them; the checksum is the one of the specification.
@@ -52,7 +55,10 @@ fn a_redirect_is_read_from_whichever_reply_has_it() {
         (&["-MOVED 866 10.0.0.1:port\r\n"], None),
         (&[queued, "+OK\r\n"], None),
     ] {
-        let read: Vec<_> = replies.iter().map(|text| reply(text)).collect();
+        let mut read = Replies::default();
+        read.buffer().extend(replies.concat().bytes());
+        assert_eq!(read.have(replies.len()), Ok(true));
+        let read: Vec<_> = read.iter().collect();
         let expected = expected.map(|(host, port, is_asking)| Redirect { to: place(host, port), is_asking });
         assert_eq!(Redirect::of(&read, &asked()), expected, "{replies:?}");
     }
@@ -103,7 +109,7 @@ fn hosts_of_nodes() {
             })
             .into_iter()
             .collect();
-        assert_eq!(ranges(&reply(&text), &asked()), Ok(expected), "{host}");
+        assert_eq!(ranges(&text), Ok(expected), "{host}");
     }
 }
 
@@ -119,13 +125,13 @@ fn slots_of_another_shape_are_refused() {
         array(&[range_of(0, 5, &[array(&[bulk("h")])])]),
         array(&[range_of(0, 5, &[array(&[bulk("h"), ":70000\r\n".to_owned(), bulk("id")])])]),
     ] {
-        assert!(ranges(&reply(&text), &asked()).is_err(), "{text}");
+        assert!(ranges(&text).is_err(), "{text}");
     }
     // A range that runs backwards is none, and a node without a port is nowhere.
-    let backwards = ranges(&reply(&array(&[range_of(9, 3, std::slice::from_ref(&node))])), &asked());
+    let backwards = ranges(&array(&[range_of(9, 3, std::slice::from_ref(&node))]));
     assert_eq!(backwards.map(|ranges| ranges.len()), Ok(1));
     let nowhere = array(&[range_of(0, 5, &[node_of(&bulk("h"), 0, None)])]);
-    assert_eq!(ranges(&reply(&nowhere), &asked()), Ok(vec![]));
+    assert_eq!(ranges(&nowhere), Ok(vec![]));
 }
 
 #[test]
@@ -141,20 +147,20 @@ fn primaries_without_slots() {
         "id8 10.0.0.8:7008@17008 handshake - 0 0 0 connected",
         "id9 :7009@17009 master - 0 0 9 connected",
     ];
-    let text = Value::BulkString(lines.join("\n").into_bytes());
-    let View { ids, idle, is_replica, .. } = nodes(&text, &asked(), false).unwrap();
+    let text = lines.join("\n");
+    let View { ids, idle, is_replica, .. } = nodes(&text, false).unwrap();
     assert_eq!((ids.len(), is_replica), (9, false));
     let of =
         |places: &[(&str, u16)]| places.iter().map(|(host, port)| place(host, *port)).collect::<Vec<_>>();
     let rest = [("10.0.0.3", 7003), ("10.0.0.5", 7005), ("seed", 7009)];
     assert_eq!(idle, of(&[&[("10.0.0.2", 7002)], &rest[..]].concat()));
-    let named = nodes(&text, &asked(), true).unwrap();
+    let named = nodes(&text, true).unwrap();
     assert_eq!(named.idle, of(&[&[("name-2", 7002)], &rest[..]].concat()));
 
     let replica = "id7 10.0.0.7:7007@17007 myself,slave id1 0 0 1 connected";
-    assert!(nodes(&Value::BulkString(replica.into()), &asked(), false).unwrap().is_replica);
+    assert!(nodes(replica, false).unwrap().is_replica);
     for text in ["id1 10.0.0.1:7001@17001 master", "id1 10.0.0.1 master - 0 0 1 connected"] {
-        assert!(nodes(&Value::BulkString(text.into()), &asked(), false).is_err(), "{text}");
+        assert!(nodes(text, false).is_err(), "{text}");
     }
-    assert!(nodes(&Value::Int(1), &asked(), false).is_err());
+    assert!(parsed(b":1\r\n", |reply| super::nodes(reply, &asked(), false)).is_err());
 }

@@ -5,9 +5,7 @@
 
 use std::fmt;
 
-use redis::{Cmd, Pipeline, ServerError};
-
-use super::error;
+use super::{error, resp::ErrorReply};
 use crate::model::{
     fault::{Fault, FaultKind},
     name::Name,
@@ -190,19 +188,12 @@ impl Command {
         format!("+{}", self.words.to_lowercase().replace(' ', "|"))
     }
 
-    /// Adds it to a pipeline; its arguments follow.
-    pub(super) fn push<'a>(&self, pipeline: &'a mut Pipeline) -> &'a mut Pipeline {
-        let mut command = Cmd::new();
-        self.words.split(' ').for_each(|word| _ = command.arg(word));
-        pipeline.add_command(command)
-    }
-
     /// The fault that an error reply to it is. A refusal says what to grant, by what was sent.
     #[must_use]
-    pub fn fault(&self, reply: &ServerError, key: Option<&Name>) -> Fault {
+    pub fn fault(&self, reply: &ErrorReply, key: Option<&Name>) -> Fault {
         let fault = error::from_reply(reply).during(self);
         match fault.kind {
-            FaultKind::NoPerm => fault.advising(self.grant(reply.details().unwrap_or_default(), key)),
+            FaultKind::NoPerm => fault.advising(self.grant(reply.parts().1, key)),
             _ => fault,
         }
     }
@@ -286,15 +277,12 @@ pub fn sentinel_rules(reads_replica: bool) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use redis::{Value, parse_redis_value};
-
     use super::*;
+    use crate::collect::resp::{Reply, tests::parsed};
 
     fn refused(command: &Command, text: &str, key: Option<&str>) -> String {
-        let Ok(Value::ServerError(reply)) = parse_redis_value(format!("-{text}\r\n").as_bytes()) else {
-            panic!("{text} is no error reply");
-        };
-        command.fault(&reply, key.map(Name::from).as_ref()).message
+        let fault = |reply: Reply<'_>| command.fault(&reply.error().unwrap(), key.map(Name::from).as_ref());
+        parsed(format!("-{text}\r\n").as_bytes(), fault).message
     }
 
     /// The texts of Redis 6.0, 7.0 and 8.0.

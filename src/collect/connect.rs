@@ -3,25 +3,26 @@
 //! A request that fails or times out leaves replies in flight, so the poller drops the link and opens a new one at its
 //! next round; all files are read anew then.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
-
-use redis::{
-    AsyncConnectionConfig, Pipeline, ProtocolVersion, RedisConnectionInfo, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    ask::{self, Ask},
+    ask,
     commands::{self, Command},
     credentials::Credentials,
     decode,
     dial::{self, Stream},
-    error, tls,
+    error,
+    request::{Arg, Requests},
+    resp::{ErrorReply, Reply},
+    tls,
     trust::{self, Role, ServerInfo},
+    wire::Wire,
 };
 use crate::{
     config::{Address, Protocol, RedisServer},
@@ -53,15 +54,15 @@ pub struct Peer {
 
 /// An open connection to a process.
 pub struct Link {
-    connection: MultiplexedConnection,
+    pub(super) wire: Wire,
     /// What it was opened with.
     pub credentials: Credentials,
     /// Commands sent so far.
     pub sent: Sent,
     /// Whether questions are about keys that are on their way here from another node of a cluster.
     pub is_asking: bool,
-    /// Moves the bytes. It would go on waiting for replies that nobody wants any more.
-    _driver: AbortOnDropHandle<()>,
+    /// Shortest time that a request took which is next to none for Redis.
+    pub(super) round_trip: Duration,
 }
 
 /// A count of commands, which outlives its connection.
@@ -69,7 +70,7 @@ pub struct Link {
 pub struct Sent(Arc<AtomicU64>);
 
 impl Sent {
-    fn add(&self, commands: usize) {
+    pub(super) fn add(&self, commands: usize) {
         self.0.fetch_add(commands as u64, Ordering::Relaxed);
     }
 
@@ -143,34 +144,47 @@ impl Link {
         credentials: Credentials,
         stream: Box<dyn Stream>,
     ) -> Result<Link, Fault> {
-        let timeouts = AsyncConnectionConfig::new().set_response_timeout(Some(server.timeout));
-        let settings = settings(protocol, &credentials);
-        let opened = MultiplexedConnection::new_with_config(&settings, stream, timeouts).await;
-        let (connection, driver) = opened.map_err(|error| handshake_fault(&error, server, address))?;
-        let driver = AbortOnDropHandle::new(tokio::spawn(driver));
-        Ok(Link { connection, credentials, sent: Sent::default(), is_asking: false, _driver: driver })
+        let mut link = Link {
+            wire: Wire::new(stream, server.timeout),
+            credentials,
+            sent: Sent::default(),
+            is_asking: false,
+            round_trip: Duration::MAX,
+        };
+        if let Some(login) = login(protocol, &link.credentials) {
+            let replies =
+                link.request(&login).await.map_err(|fault| opening_fault(fault, server, address))?;
+            if let Some(reply) = replies.iter().find_map(|reply| reply.error()) {
+                return Err(refused_login(&reply, protocol, server, address));
+            }
+            // Connecting is not counted: as many commands as configured are sent to whoever is measured.
+            link.sent.take();
+        }
+        Ok(link)
     }
 
     /// Chooses the database. The rest may be refused (an older server, a narrow ACL) without harm.
     async fn greet(&mut self, peer: &Peer) -> Result<(), Fault> {
-        let mut pipeline = redis::pipe();
-        commands::CLIENT_SETINFO.push(&mut pipeline).arg("LIB-NAME").arg(env!("CARGO_PKG_NAME"));
-        commands::CLIENT_SETINFO.push(&mut pipeline).arg("LIB-VER").arg(env!("CARGO_PKG_VERSION"));
+        let mut requests = Requests::default();
+        let setinfo = [("LIB-NAME", env!("CARGO_PKG_NAME")), ("LIB-VER", env!("CARGO_PKG_VERSION"))];
+        for (what, value) in setinfo {
+            requests.add(&commands::CLIENT_SETINFO, &[what.into(), value.into()]);
+        }
         // CLIENT NO-TOUCH is left out: with it, Redis 8.0 crashes at a question about a key whose slot moves.
         let mut needed = Vec::new();
         if peer.database != 0 {
-            commands::SELECT.push(&mut pipeline).arg(peer.database);
+            requests.add(&commands::SELECT, &[u64::from(peer.database).into()]);
             needed.push(&commands::SELECT);
         }
         if peer.read_only {
-            commands::READONLY.push(&mut pipeline);
+            requests.add(&commands::READONLY, &[]);
             needed.push(&commands::READONLY);
         }
-        let replies = self.request(&pipeline, 2 + needed.len()).await?;
+        let replies = self.request(&requests).await?;
         needed
             .into_iter()
             .zip(&replies[2..])
-            .try_for_each(|(command, reply)| ask::answer(reply, command, None, |_| Ok(())))
+            .try_for_each(|(command, reply)| ask::answer(*reply, command, None, |_| Ok(())))
     }
 
     /// Which server this is at this moment, and its clock. A server that does not say who it is can still be measured,
@@ -180,8 +194,8 @@ impl Link {
     /// No reply. Its clock may be refused.
     pub async fn identify(&mut self) -> Result<(ServerInfo, Result<UnixMicros, Fault>), Fault> {
         let replies = self.introduction().await?;
-        let info = trust::server_info(&replies[0], &replies[1]);
-        Ok((info, ask::answer(&replies[2], &commands::TIME, None, decode::time)))
+        let info = trust::server_info(replies[0], replies[1]);
+        Ok((info, ask::answer(replies[2], &commands::TIME, None, decode::time)))
     }
 
     /// The same of a process that is to be measured as a certain one.
@@ -190,7 +204,7 @@ impl Link {
     /// No reply, an error reply to TIME, or another role.
     pub async fn identify_as(&mut self, peer: &Peer) -> Result<(ServerInfo, UnixMicros), Fault> {
         let replies = self.introduction().await?;
-        let info = trust::server_info(&replies[0], &replies[1]);
+        let info = trust::server_info(replies[0], replies[1]);
         if info.is_sentinel() {
             return Err(Fault::new(FaultKind::Connect, IS_SENTINEL).during(&peer.address));
         }
@@ -200,103 +214,97 @@ impl Link {
                 return Err(Fault::new(FaultKind::WrongRole, message));
             }
             (Some(_), None) => {
-                let unseen = |_: &_| Err(decode::Unexpected::Missing("role"));
-                return ask::answer(&replies[1], &commands::INFO, None, unseen);
+                let unseen = |_: Reply<'_>| Err(decode::Unexpected::Missing("role"));
+                return ask::answer(replies[1], &commands::INFO, None, unseen);
             }
             _ => {}
         }
-        Ok((info, ask::answer(&replies[2], &commands::TIME, None, decode::time)?))
+        Ok((info, ask::answer(replies[2], &commands::TIME, None, decode::time)?))
     }
 
-    async fn introduction(&mut self) -> Result<Vec<Value>, Fault> {
-        let mut pipeline = redis::pipe();
-        commands::INFO.push(&mut pipeline).arg("server");
-        commands::INFO.push(&mut pipeline).arg("replication");
-        commands::TIME.push(&mut pipeline);
-        self.request(&pipeline, 3).await
+    async fn introduction(&mut self) -> Result<Vec<Reply<'_>>, Fault> {
+        let mut requests = Requests::default();
+        requests.add(&commands::INFO, &["server".into()]);
+        requests.add(&commands::INFO, &["replication".into()]);
+        requests.add(&commands::TIME, &[]);
+        let (before, started) = (self.round_trip, Instant::now());
+        self.exchange(&requests).await?;
+        self.round_trip = before.min(started.elapsed());
+        self.replies()
     }
 
-    /// Sends a pipeline of one command and decodes its reply.
+    /// Sends one command and decodes its reply.
     ///
     /// # Errors
     /// No reply, an error reply, or one of unexpected shape.
     pub async fn single<T>(
         &mut self,
-        pipeline: &Pipeline,
         command: &Command,
-        decode: impl Fn(&Value) -> Result<T, decode::Unexpected>,
+        args: &[Arg<'_>],
+        decode: impl Fn(Reply<'_>) -> Result<T, decode::Unexpected>,
     ) -> Result<T, Fault> {
-        let replies = self.request(pipeline, 1).await?;
-        ask::answer(&replies[0], command, None, decode)
+        let replies = self.request(&Requests::one(command, args)).await?;
+        ask::answer(replies[0], command, None, decode)
     }
 
-    /// Puts many questions, in as few pipelines as their number and size allow, and reads the replies to each. What is
-    /// not kept of a pipeline's replies is gone before the next one is sent.
-    ///
-    /// # Errors
-    /// No reply, ASKING is refused, or an error that concerns the whole server; any other error stays in the replies of
-    /// its question.
-    pub async fn ask<'a, T>(
-        &mut self,
-        asks: &[Ask<'a>],
-        read: impl Fn(&Ask<'a>, &[Value]) -> T,
-    ) -> Result<Vec<T>, Fault> {
-        let mut answers = Vec::with_capacity(asks.len());
-        // One in front of each question, be it a transaction or a command.
-        let asking = usize::from(self.is_asking);
-        let mut rest = asks;
-        while !rest.is_empty() {
-            let (batch, later) = rest.split_at(ask::fitting(rest));
-            rest = later;
-            let mut pipeline = redis::pipe();
-            for ask in batch {
-                if self.is_asking {
-                    commands::ASKING.push(&mut pipeline);
-                }
-                ask.push(&mut pipeline);
-            }
-            let count = batch.iter().map(|ask| asking + ask.replies()).sum();
-            let replies = self.request(&pipeline, count).await?;
-            let mut replies = &replies[..];
-            for ask in batch {
-                let (own, later) = replies.split_at(asking + ask.replies());
-                let (asking, own) = own.split_at(asking);
-                asking
-                    .iter()
-                    .try_for_each(|reply| ask::answer(reply, &commands::ASKING, None, |_| Ok(())))?;
-                answers.push(read(ask, own));
-                replies = later;
-            }
-        }
-        Ok(answers)
-    }
-
-    /// Sends a pipeline of so many commands; their replies, in which there may be errors that do not concern the whole
-    /// server.
+    /// Sends commands together; their replies, in which there may be errors that do not concern the whole server.
     ///
     /// # Errors
     /// No reply, or an error that concerns the whole server.
-    pub(super) async fn request(&mut self, pipeline: &Pipeline, count: usize) -> Result<Vec<Value>, Fault> {
-        self.sent.add(count);
-        let replies = self
-            .connection
-            .req_packed_commands(pipeline, 0, count)
-            .await
-            .map_err(|error| error::from_transport(&error))?;
-        if replies.len() != count {
-            let message = format!("{count} commands got {} replies", replies.len());
-            return Err(Fault::new(FaultKind::Unexpected, message));
-        }
-        for reply in &replies {
-            if let Value::ServerError(reply) = reply {
-                let fault = error::from_reply(reply);
-                if fault.kind.is_server_wide() {
-                    return Err(fault);
-                }
-            }
-        }
+    pub(super) async fn request(&mut self, requests: &Requests) -> Result<Vec<Reply<'_>>, Fault> {
+        self.exchange(requests).await?;
+        self.replies()
+    }
+
+    async fn exchange(&mut self, requests: &Requests) -> Result<(), Fault> {
+        self.sent.add(requests.count());
+        self.wire.send(requests).await;
+        self.wire.receive(requests.count()).await
+    }
+
+    fn replies(&self) -> Result<Vec<Reply<'_>>, Fault> {
+        let replies: Vec<_> = self.wire.replies().collect();
+        server_wide(&replies)?;
         Ok(replies)
     }
+}
+
+/// The login that a connection begins with, if it does.
+fn login(protocol: Protocol, credentials: &Credentials) -> Option<Requests> {
+    let Credentials { username, password, .. } = credentials;
+    // Without a password, whoever has a user is still not the default one.
+    let password = password.as_deref().or(username.is_some().then_some(""));
+    match (protocol, password) {
+        (Protocol::Resp2, None) => None,
+        (Protocol::Resp2, Some(password)) => {
+            let args: Vec<_> = username.as_deref().into_iter().chain([password]).map(Arg::from).collect();
+            Some(Requests::one(&commands::AUTH, &args))
+        }
+        (Protocol::Resp3, None) => Some(Requests::one(&commands::HELLO, &["3".into()])),
+        (Protocol::Resp3, Some(password)) => {
+            let username = username.as_deref().unwrap_or("default");
+            let args = ["3", "AUTH", username, password].map(Arg::from);
+            Some(Requests::one(&commands::HELLO, &args))
+        }
+    }
+}
+
+/// No rule forbids AUTH, but HELLO may be forbidden.
+fn refused_login(reply: &ErrorReply, protocol: Protocol, server: &RedisServer, address: &Address) -> Fault {
+    let fault = match protocol {
+        Protocol::Resp2 => error::from_login(reply),
+        Protocol::Resp3 => error::from_reply(reply),
+    };
+    if fault.kind == FaultKind::NoPerm {
+        return fault.advising(commands::HELLO.grant(reply.parts().1, None));
+    }
+    opening_fault(fault, server, address)
+}
+
+/// The error among replies that concerns the whole server.
+pub(super) fn server_wide(replies: &[Reply<'_>]) -> Result<(), Fault> {
+    let mut faults = replies.iter().filter_map(|reply| reply.error()).map(|error| error::from_reply(&error));
+    faults.find(|fault| fault.kind.is_server_wide()).map_or(Ok(()), Err)
 }
 
 /// What could not be done at an address.
@@ -305,43 +313,13 @@ fn cannot(fault: FaultKind, address: &Address) -> String {
     format!("cannot {what} to {address}")
 }
 
-fn settings(protocol: Protocol, credentials: &Credentials) -> RedisConnectionInfo {
-    let mut settings = RedisConnectionInfo::default()
-        .set_protocol(match protocol {
-            Protocol::Resp2 => ProtocolVersion::RESP2,
-            Protocol::Resp3 => ProtocolVersion::RESP3,
-        })
-        // It would not be counted, and could not be told apart when it is refused: see `greet`.
-        .set_skip_set_lib_name();
-    if let Some(username) = &credentials.username {
-        settings = settings.set_username(username);
-    }
-    if let Some(password) = &credentials.password {
-        settings = settings.set_password(password);
-    } else if credentials.username.is_some() {
-        // Without a password the crate would send no AUTH, and go on as the default user.
-        settings = settings.set_password("");
-    }
-    settings
-}
-
 /// A port without TLS waits for the rest of what it takes for a command.
 pub(super) fn no_answer(server: &RedisServer) -> Fault {
-    let timeout = humantime::format_duration(server.timeout);
-    let fault = Fault::new(FaultKind::Timeout, format!("no answer within {timeout}"));
+    let fault = error::no_answer(server.timeout);
     match server.tls {
         Some(_) => fault.advising("does it hang, or is this not its TLS port?"),
         None => fault,
     }
-}
-
-/// The crate sends AUTH, which no rule forbids, or HELLO.
-fn handshake_fault(error: &redis::RedisError, server: &RedisServer, address: &Address) -> Fault {
-    let fault = error::from_transport(error);
-    if fault.kind == FaultKind::NoPerm {
-        return fault.advising(commands::HELLO.grant(error.detail().unwrap_or_default(), None));
-    }
-    opening_fault(fault, server, address)
 }
 
 /// A fault of a connection that was just opened. A server that wants another client certificate may say so only now: in

@@ -6,8 +6,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use redis::Value;
-
+use super::resp::{Items, Reply};
 use crate::model::{
     lag::{GroupFacts, StreamFacts},
     name::Name,
@@ -99,35 +98,35 @@ impl GroupInfo {
 ///
 /// # Errors
 /// A field that is needed is missing or has another shape.
-pub fn stream(reply: &Value) -> Result<StreamInfo, Unexpected> {
-    let fields = Fields::of(reply)?;
-    let length = fields.count("length")?;
+pub fn stream(reply: Reply<'_>) -> Result<StreamInfo, Unexpected> {
+    let [length, keys, nodes, groups, last_generated, max_deleted, added, first, last] = fields(
+        reply,
+        [
+            "length",
+            "radix-tree-keys",
+            "radix-tree-nodes",
+            "groups",
+            "last-generated-id",
+            "max-deleted-entry-id",
+            "entries-added",
+            "first-entry",
+            "last-entry",
+        ],
+    )?;
+    let length = length.count()?;
     // What stands for the entries of an empty stream differs between servers.
-    let ends = if length == 0 {
-        None
-    } else {
-        let end = |field| entry_id(field, fields.required(field)?);
-        Some((end("first-entry")?, end("last-entry")?))
-    };
+    let ends = if length == 0 { None } else { Some((first.entry_id()?, last.entry_id()?)) };
     Ok(StreamInfo {
         length,
-        radix_tree_keys: fields.optional_count("radix-tree-keys")?,
-        radix_tree_nodes: fields.optional_count("radix-tree-nodes")?,
-        groups: fields.count("groups")?,
-        last_generated_id: fields.id("last-generated-id")?,
-        max_deleted_entry_id: fields
-            .get("max-deleted-entry-id")
-            .map(|value| id("max-deleted-entry-id", value))
-            .transpose()?,
+        radix_tree_keys: keys.optional_count()?,
+        radix_tree_nodes: nodes.optional_count()?,
+        groups: groups.count()?,
+        last_generated_id: last_generated.id()?,
+        max_deleted_entry_id: max_deleted.optional_id()?,
         // Set by hand beyond 2^63 it comes back negative: then it is as good as absent.
-        entries_added: fields.optional_integer("entries-added")?.and_then(|n| u64::try_from(n).ok()),
+        entries_added: added.optional_integer()?.and_then(|n| u64::try_from(n).ok()),
         ends,
-        ends_bytes: ["first-entry", "last-entry"]
-            .into_iter()
-            .filter_map(|end| fields.get(end))
-            .map(size)
-            .max()
-            .unwrap_or(0),
+        ends_bytes: first.size().max(last.size()),
     })
 }
 
@@ -135,46 +134,46 @@ pub fn stream(reply: &Value) -> Result<StreamInfo, Unexpected> {
 ///
 /// # Errors
 /// A field that is needed is missing or has another shape, in any group.
-pub fn groups(reply: &Value) -> Result<Vec<GroupInfo>, Unexpected> {
-    items("XINFO GROUPS", reply)?
-        .iter()
-        .map(|item| {
-            let fields = Fields::of(item)?;
-            Ok(GroupInfo {
-                name: fields.name("name")?,
-                consumers: fields.count("consumers")?,
-                pending: fields.count("pending")?,
-                last_delivered_id: fields.id("last-delivered-id")?,
-                entries_read: fields.optional_integer("entries-read")?,
-                lag: fields.optional_integer("lag")?,
-            })
+pub fn groups(reply: Reply<'_>) -> Result<Vec<GroupInfo>, Unexpected> {
+    let group = |item| {
+        let names = ["name", "consumers", "pending", "last-delivered-id", "entries-read", "lag"];
+        let [name, consumers, pending, last_delivered, entries_read, lag] = fields(item, names)?;
+        Ok(GroupInfo {
+            name: name.name()?,
+            consumers: consumers.count()?,
+            pending: pending.count()?,
+            last_delivered_id: last_delivered.id()?,
+            entries_read: entries_read.optional_integer()?,
+            lag: lag.optional_integer()?,
         })
-        .collect()
+    };
+    items("XINFO GROUPS", reply)?.map(group).collect()
 }
 
 /// Reads `XINFO CONSUMERS`, ordered by name.
 ///
 /// # Errors
 /// A field that is needed is missing or has another shape, in any consumer.
-pub fn consumers(reply: &Value) -> Result<Vec<Consumer>, Unexpected> {
-    let mut consumers = items("XINFO CONSUMERS", reply)?
-        .iter()
-        .map(|item| {
-            let fields = Fields::of(item)?;
-            Ok(Consumer {
-                name: fields.name("name")?,
-                pending: fields.count("pending")?,
-                // A clock that steps back makes idle negative for a moment: that is 0.
-                idle: Some(Duration::from_millis(fields.integer("idle")?.try_into().unwrap_or(0))),
-                // -1 is never.
-                inactive: fields
-                    .optional_integer("inactive")?
-                    .and_then(|ms| u64::try_from(ms).ok())
-                    .map(Duration::from_millis),
-            })
+pub fn consumers(reply: Reply<'_>) -> Result<Vec<Consumer>, Unexpected> {
+    let consumer = |item| {
+        let [name, pending, idle, inactive] = fields(item, ["name", "pending", "idle", "inactive"])?;
+        Ok(Consumer {
+            name: name.name()?,
+            pending: pending.count()?,
+            // A clock that steps back makes idle negative for a moment: that is 0.
+            idle: Some(Duration::from_millis(idle.integer()?.try_into().unwrap_or(0))),
+            // -1 is never.
+            inactive: inactive
+                .optional_integer()?
+                .and_then(|ms| u64::try_from(ms).ok())
+                .map(Duration::from_millis),
         })
-        .collect::<Result<Vec<_>, _>>()?;
-    consumers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    };
+    let mut consumers = items("XINFO CONSUMERS", reply)?.map(consumer).collect::<Result<Vec<_>, _>>()?;
+    // Redis sends them so, mostly.
+    if !consumers.is_sorted_by(|a, b| a.name <= b.name) {
+        consumers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    }
     Ok(consumers)
 }
 
@@ -185,13 +184,9 @@ const PENDING: Unexpected = Unexpected::Shape("XPENDING", "a list of [id, consum
 ///
 /// # Errors
 /// Another shape than a list of `[id, consumer, idle, deliveries]`.
-pub fn oldest_pending(reply: &Value) -> Result<Option<OldestPending>, Unexpected> {
-    let Some(entry) = items("XPENDING", reply)?.first() else {
-        return Ok(None);
-    };
-    let [entry_id, _consumer, idle, deliveries, ..] = items("XPENDING", entry)? else {
-        return Err(PENDING);
-    };
+pub fn oldest_pending(reply: Reply<'_>) -> Result<Option<OldestPending>, Unexpected> {
+    let Some(entry) = items("XPENDING", reply)?.next() else { return Ok(None) };
+    let [entry_id, _consumer, idle, deliveries] = first_of("XPENDING", entry)?.ok_or(PENDING)?;
     Ok(Some(OldestPending {
         id: id("XPENDING", entry_id)?,
         idle: Duration::from_millis(integer(idle).ok_or(PENDING)?.try_into().unwrap_or(0)),
@@ -204,13 +199,11 @@ pub fn oldest_pending(reply: &Value) -> Result<Option<OldestPending>, Unexpected
 ///
 /// # Errors
 /// Another shape than a list of `[id, consumer, idle, deliveries]`.
-pub fn owners(reply: &Value) -> Result<Vec<Consumer>, Unexpected> {
+pub fn owners(reply: Reply<'_>) -> Result<Vec<Consumer>, Unexpected> {
     let mut owned = BTreeMap::<&[u8], u64>::new();
     for entry in items("XPENDING", reply)? {
-        let [_id, consumer, ..] = items("XPENDING", entry)? else {
-            return Err(PENDING);
-        };
-        *owned.entry(bytes(consumer).ok_or(PENDING)?).or_default() += 1;
+        let [_id, consumer] = first_of("XPENDING", entry)?.ok_or(PENDING)?;
+        *owned.entry(consumer.bytes().ok_or(PENDING)?).or_default() += 1;
     }
     let owner = |(name, pending)| Consumer { name: Name::from(name), pending, idle: None, inactive: None };
     Ok(owned.into_iter().map(owner).collect())
@@ -229,21 +222,18 @@ pub struct Page {
 ///
 /// # Errors
 /// Another shape than a list of `[id, fields]`.
-pub fn page(reply: &Value) -> Result<Page, Unexpected> {
-    let ids =
-        items("XRANGE", reply)?.iter().map(|entry| entry_id("XRANGE", entry)).collect::<Result<_, _>>()?;
-    Ok(Page { ids, bytes: size(reply) })
+pub fn page(reply: Reply<'_>) -> Result<Page, Unexpected> {
+    let ids = items("XRANGE", reply)?.map(|entry| entry_id("XRANGE", entry)).collect::<Result<_, _>>()?;
+    Ok(Page { ids, bytes: reply.size() })
 }
 
 /// Reads `TIME`: seconds and microseconds.
 ///
 /// # Errors
 /// Another shape than two numbers.
-pub fn time(reply: &Value) -> Result<UnixMicros, Unexpected> {
+pub fn time(reply: Reply<'_>) -> Result<UnixMicros, Unexpected> {
     const SHAPE: Unexpected = Unexpected::Shape("TIME", "[seconds, microseconds]");
-    let [seconds, micros] = items("TIME", reply)? else {
-        return Err(SHAPE);
-    };
+    let [seconds, micros] = all_of("TIME", reply)?.ok_or(SHAPE)?;
     let part = |value| integer(value).and_then(|n| u64::try_from(n).ok()).ok_or(SHAPE);
     let micros = part(seconds)?.checked_mul(1_000_000).and_then(|s| s.checked_add(part(micros).ok()?));
     micros.map(UnixMicros).ok_or(SHAPE)
@@ -253,128 +243,134 @@ pub fn time(reply: &Value) -> Result<UnixMicros, Unexpected> {
 ///
 /// # Errors
 /// Another shape than `[cursor, [key …]]`.
-pub fn scan(reply: &Value) -> Result<(u64, Vec<Name>), Unexpected> {
+pub fn scan(reply: Reply<'_>) -> Result<(u64, Vec<Name>), Unexpected> {
     const SHAPE: Unexpected = Unexpected::Shape("SCAN", "[cursor, [key …]]");
-    let [cursor, keys] = items("SCAN", reply)? else {
-        return Err(SHAPE);
-    };
+    let [cursor, keys] = all_of("SCAN", reply)?.ok_or(SHAPE)?;
     // A cursor is an unsigned 64-bit number: it may exceed i64.
-    let cursor = bytes(cursor).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).ok_or(SHAPE)?;
-    let keys = items("SCAN", keys)?
-        .iter()
-        .map(|key| bytes(key).map(Name::from).ok_or(SHAPE))
-        .collect::<Result<_, _>>()?;
+    let cursor = cursor.bytes().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).ok_or(SHAPE)?;
+    let keys = items("SCAN", keys)?.map(|key| key.bytes().map(Name::from).ok_or(SHAPE));
+    let keys = keys.collect::<Result<_, _>>()?;
     Ok((cursor, keys))
 }
 
 /// One field of the text that `INFO` gives.
 #[must_use]
-pub fn info_field(reply: &Value, field: &str) -> Option<String> {
-    let text = match reply {
-        Value::VerbatimString { text, .. } => text.as_bytes(),
-        reply => bytes(reply)?,
-    };
-    String::from_utf8_lossy(text)
+pub fn info_field(reply: Reply<'_>, field: &str) -> Option<String> {
+    String::from_utf8_lossy(reply.bytes()?)
         .lines()
         .find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
 }
 
-/// The fields of one object: a map in RESP3, a list of names and values in RESP2. Nil is the same as not there.
-pub(super) enum Fields<'a> {
-    Map(&'a [(Value, Value)]),
-    Flat(&'a [Value]),
+/// A field of an object, which may not be there. Nil is the same as not there.
+#[derive(Clone, Copy)]
+pub(super) struct Field<'a> {
+    name: &'static str,
+    value: Option<Reply<'a>>,
 }
 
-impl<'a> Fields<'a> {
-    pub(super) fn of(reply: &'a Value) -> Result<Self, Unexpected> {
-        match reply {
-            Value::Map(pairs) => Ok(Fields::Map(pairs)),
-            Value::Array(items) if items.len() % 2 == 0 => Ok(Fields::Flat(items)),
-            _ => Err(Unexpected::Shape("the reply", "field names and values")),
-        }
+/// Fields of one object, a map in RESP3, a list of names and values in RESP2; of two with the same name, the first.
+pub(super) fn fields<'a, const N: usize>(
+    reply: Reply<'a>,
+    names: [&'static str; N],
+) -> Result<[Field<'a>; N], Unexpected> {
+    let mut fields = names.map(|name| Field { name, value: None });
+    let mut pairs = reply.fields().ok_or(Unexpected::Shape("the reply", "field names and values"))?;
+    // They mostly come in this order.
+    let mut next = 0;
+    while let (Some(name), Some(value)) = (pairs.next(), pairs.next()) {
+        let Some(name) = name.bytes() else { continue };
+        let is_it = |place: &usize| fields[*place].name.as_bytes() == name;
+        let Some(place) = (next..N).chain(0..next).find(is_it) else { continue };
+        fields[place].value.get_or_insert(value);
+        next = place + 1;
+    }
+    fields.iter_mut().for_each(|field| field.value = field.value.filter(|value| !value.is_nil()));
+    Ok(fields)
+}
+
+impl<'a> Field<'a> {
+    fn required(self) -> Result<Reply<'a>, Unexpected> {
+        self.value.ok_or(Unexpected::Missing(self.name))
     }
 
-    pub(super) fn get(&self, field: &str) -> Option<&'a Value> {
-        let is_field = |name: &Value| bytes(name) == Some(field.as_bytes());
-        let value = match self {
-            Fields::Map(pairs) => pairs.iter().find(|(name, _)| is_field(name)).map(|(_, value)| value),
-            Fields::Flat(items) => items.chunks_exact(2).find(|pair| is_field(&pair[0])).map(|pair| &pair[1]),
-        };
-        value.filter(|value| !matches!(value, Value::Nil))
+    pub(super) fn bytes(self) -> Option<&'a [u8]> {
+        self.value?.bytes()
     }
 
-    fn required(&self, field: &'static str) -> Result<&'a Value, Unexpected> {
-        self.get(field).ok_or(Unexpected::Missing(field))
+    pub(super) fn integer(self) -> Result<i64, Unexpected> {
+        integer(self.required()?).ok_or(Unexpected::Shape(self.name, "an integer"))
     }
 
-    fn integer(&self, field: &'static str) -> Result<i64, Unexpected> {
-        integer(self.required(field)?).ok_or(Unexpected::Shape(field, "an integer"))
+    fn optional_integer(self) -> Result<Option<i64>, Unexpected> {
+        self.value.map(|_| self.integer()).transpose()
     }
 
-    fn optional_integer(&self, field: &'static str) -> Result<Option<i64>, Unexpected> {
-        let read = |value| integer(value).ok_or(Unexpected::Shape(field, "an integer"));
-        self.get(field).map(read).transpose()
+    fn count(self) -> Result<u64, Unexpected> {
+        u64::try_from(self.integer()?).map_err(|_| Unexpected::Shape(self.name, "a number of at least 0"))
     }
 
-    fn count(&self, field: &'static str) -> Result<u64, Unexpected> {
-        u64::try_from(self.integer(field)?).map_err(|_| Unexpected::Shape(field, "a number of at least 0"))
+    fn optional_count(self) -> Result<Option<u64>, Unexpected> {
+        self.value.map(|_| self.count()).transpose()
     }
 
-    fn optional_count(&self, field: &'static str) -> Result<Option<u64>, Unexpected> {
-        self.get(field).map(|_| self.count(field)).transpose()
+    fn id(self) -> Result<StreamId, Unexpected> {
+        id(self.name, self.required()?)
     }
 
-    fn id(&self, field: &'static str) -> Result<StreamId, Unexpected> {
-        id(field, self.required(field)?)
+    fn optional_id(self) -> Result<Option<StreamId>, Unexpected> {
+        self.value.map(|_| self.id()).transpose()
     }
 
-    fn name(&self, field: &'static str) -> Result<Name, Unexpected> {
-        bytes(self.required(field)?).map(Name::from).ok_or(Unexpected::Shape(field, "a string"))
+    fn entry_id(self) -> Result<StreamId, Unexpected> {
+        entry_id(self.name, self.required()?)
+    }
+
+    fn size(self) -> u64 {
+        self.value.map_or(0, Reply::size)
+    }
+
+    pub(super) fn name(self) -> Result<Name, Unexpected> {
+        let bytes = self.required()?.bytes();
+        bytes.map(Name::from).ok_or(Unexpected::Shape(self.name, "a string"))
     }
 }
 
-pub(super) fn items<'a>(what: &'static str, value: &'a Value) -> Result<&'a [Value], Unexpected> {
-    match value {
-        Value::Array(items) | Value::Set(items) => Ok(items),
-        _ => Err(Unexpected::Shape(what, "a list")),
-    }
+pub(super) fn items<'a>(what: &'static str, reply: Reply<'a>) -> Result<Items<'a>, Unexpected> {
+    reply.items().ok_or(Unexpected::Shape(what, "a list"))
 }
 
-pub(super) fn bytes(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        Value::SimpleString(text) => Some(text.as_bytes()),
-        _ => None,
-    }
+/// The first items of a list; `None` where there are fewer.
+pub(super) fn first_of<'a, const N: usize>(
+    what: &'static str,
+    reply: Reply<'a>,
+) -> Result<Option<[Reply<'a>; N]>, Unexpected> {
+    let items: Vec<_> = items(what, reply)?.take(N).collect();
+    Ok(items.try_into().ok())
+}
+
+/// The items of a list; `None` where there are fewer or more.
+pub(super) fn all_of<'a, const N: usize>(
+    what: &'static str,
+    reply: Reply<'a>,
+) -> Result<Option<[Reply<'a>; N]>, Unexpected> {
+    if items(what, reply)?.len() == N { first_of(what, reply) } else { Ok(None) }
 }
 
 /// An integer, also as a string: Redis sends some counts so.
-pub(super) fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Int(n) => Some(*n),
-        value => std::str::from_utf8(bytes(value)?).ok()?.parse().ok(),
-    }
+pub(super) fn integer(reply: Reply<'_>) -> Option<i64> {
+    reply.integer().or_else(|| std::str::from_utf8(reply.bytes()?).ok()?.parse().ok())
 }
 
-fn id(field: &'static str, value: &Value) -> Result<StreamId, Unexpected> {
-    bytes(value)
-        .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok())
-        .ok_or(Unexpected::Shape(field, "a stream entry ID"))
-}
-
-/// Bytes of the strings in a value.
-fn size(value: &Value) -> u64 {
-    match value {
-        Value::Array(items) => items.iter().map(size).sum(),
-        value => bytes(value).map_or(0, |bytes| bytes.len() as u64),
-    }
+fn id(field: &'static str, reply: Reply<'_>) -> Result<StreamId, Unexpected> {
+    let text = reply.bytes().and_then(|bytes| std::str::from_utf8(bytes).ok());
+    text.and_then(|text| text.parse().ok()).ok_or(Unexpected::Shape(field, "a stream entry ID"))
 }
 
 /// The ID of an entry, `[id, fields]`.
-fn entry_id(field: &'static str, value: &Value) -> Result<StreamId, Unexpected> {
-    match value {
-        Value::Array(parts) if !parts.is_empty() => id(field, &parts[0]),
-        _ => Err(Unexpected::Shape(field, "[id, fields]")),
+fn entry_id(field: &'static str, reply: Reply<'_>) -> Result<StreamId, Unexpected> {
+    match reply.items().and_then(|mut parts| parts.next()) {
+        Some(entry) => id(field, entry),
+        None => Err(Unexpected::Shape(field, "[id, fields]")),
     }
 }
 

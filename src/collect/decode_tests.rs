@@ -1,12 +1,37 @@
 //! Golden replies of every server line, in both protocols, and what becomes of replies that are wrong.
 
+use redis::Value;
+
 use super::*;
+use crate::collect::resp::tests::read;
 use replies::*;
 
 #[path = "decode_tests/properties.rs"]
 mod properties;
 #[path = "decode_tests/replies.rs"]
 mod replies;
+
+macro_rules! of_values {
+    ($($decode:ident -> $found:ty;)+) => {
+        $(fn $decode(value: &Value) -> $found {
+            read(value, super::$decode)
+        })+
+    };
+}
+
+of_values! {
+    stream -> Result<StreamInfo, Unexpected>;
+    groups -> Result<Vec<GroupInfo>, Unexpected>;
+    consumers -> Result<Vec<Consumer>, Unexpected>;
+    oldest_pending -> Result<Option<OldestPending>, Unexpected>;
+    owners -> Result<Vec<Consumer>, Unexpected>;
+    time -> Result<UnixMicros, Unexpected>;
+    scan -> Result<(u64, Vec<Name>), Unexpected>;
+}
+
+fn info_field(value: &Value, field: &str) -> Option<String> {
+    read(value, |reply| super::info_field(reply, field))
+}
 
 /// The pairs with one value replaced, or with one more.
 fn with(mut pairs: Pairs, field: &'static str, value: Value) -> Pairs {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{commands, connect::Link, decode};
+use super::{commands, connect::Link, decode, request::Arg};
 use crate::{
     config::RedisServer,
     model::{
@@ -180,14 +180,13 @@ impl Scan {
 
     /// One SCAN.
     async fn step(&mut self, link: &mut Link, globs: &[Glob]) -> Result<(), Fault> {
-        let mut pipeline = redis::pipe();
-        let command = commands::SCAN.push(&mut pipeline).arg(self.cursor.unwrap_or(0));
+        let mut args = vec![Arg::from(self.cursor.unwrap_or(0))];
         // One glob is matched by Redis, several by us: one pass over the keys is enough for all.
         if let [glob] = globs {
-            command.arg("MATCH").arg(glob.text());
+            args.extend(["MATCH", glob.text()].map(Arg::from));
         }
-        command.arg("COUNT").arg(KEYS_PER_SCAN).arg("TYPE").arg("stream");
-        let (cursor, keys) = link.single(&pipeline, &commands::SCAN, decode::scan).await?;
+        args.extend([Arg::from("COUNT"), u64::from(KEYS_PER_SCAN).into(), "TYPE".into(), "stream".into()]);
+        let (cursor, keys) = link.single(&commands::SCAN, &args, decode::scan).await?;
         self.found.extend(keys.into_iter().filter(|key| globs.iter().any(|glob| glob.matches(key))));
         self.scans = if self.cursor.is_some() { self.scans + 1 } else { 1 };
         self.cursor = Some(cursor).filter(|cursor| *cursor != 0);

@@ -3,14 +3,13 @@
 //! The number of round trips depends on the number of questions only through the size of a pipeline. Whatever cannot be
 //! read about one stream becomes a fault in its place; only a fault that concerns the whole process ends it all.
 
-use redis::Value;
-
 use super::{
     ask::{self, Ask},
     cluster::Redirect,
     connect::{Link, Peer},
     decode::GroupInfo,
     lags::{Lags, Measured, Waiting},
+    resp::Reply,
     trust::{Identity, ServerInfo},
 };
 use crate::{
@@ -59,7 +58,7 @@ pub async fn measure(
     let (info, redis_time) = link.identify_as(peer).await?;
     info.up_to_date()?;
     let asks: Vec<_> = names.iter().map(|name| Ask::Stream(name, lags.stream_bytes(name))).collect();
-    let read = |ask: &Ask<'_>, replies: &[Value]| {
+    let read = |ask: &Ask<'_>, replies: &[Reply<'_>]| {
         (ask::stream_answer(ask, replies), redirect(replies, &peer.address))
     };
     let (answers, redirects): (Vec<_>, _) = link.ask(&asks, read).await?.into_iter().unzip();
@@ -89,7 +88,7 @@ pub fn entry(
 }
 
 /// Where a stream is that this node of a cluster does not have.
-fn redirect(replies: &[Value], asked: &Address) -> Option<Redirect> {
+fn redirect(replies: &[Reply<'_>], asked: &Address) -> Option<Redirect> {
     match asked {
         Address::Tcp(place) => Redirect::of(replies, place),
         Address::Unix(_) => None,

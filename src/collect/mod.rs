@@ -5,11 +5,11 @@
 //! [`locate`]s the processes of the server (as configured, or as [`sentinel`]s know) and polls each of its databases: a [`keyspace`] of one [`node`] or
 //! of several. Of a [`cluster`], a [`survey`] finds the nodes and the [`route`] to each stream. A node [`connect`]s when
 //! needed ([`dial`]s, over [`tls`] or not, with the [`credentials`] of that moment, which get their [`renewal`]),
-//! [`discover`]s streams (all nodes in one [`search`]), and [`measure`]s them: questions ([`ask`]) go out in pipelines of the [`commands`] that a user
-//! needs, replies are [`decode`]d into the model, and [`lags`] keeps what earlier polls proved, as far as the process can be
+//! [`discover`]s streams (all nodes in one [`search`]), and [`measure`]s them: questions ([`ask`]) go out in a
+//! [`pipeline`] of [`request`]s, the [`commands`] that a user needs, over the [`wire`]; replies ([`resp`]) are [`decode`]d into the model, and [`lags`] keeps what earlier polls proved, as far as the process can be
 //! [`trust`]ed. The [`chronicle`] remembers what polls saw of each group, to judge it by. [`journal`] logs what changes, and [`backoff`] spares a server that is down. [`check`] takes the same way
 //! once, and tells of each step.
-//! No other layer imports the redis crate, but the demo, which writes.
+//! No other layer speaks Redis's protocol, but the demo, which writes, and does so by the redis crate.
 
 pub mod ask;
 pub mod assignment;
@@ -34,8 +34,11 @@ pub mod lags;
 pub mod locate;
 pub mod measure;
 pub mod node;
+pub mod pipeline;
 pub mod poller;
 pub mod renewal;
+pub mod request;
+pub mod resp;
 pub mod roll;
 pub mod route;
 pub mod search;
@@ -43,3 +46,4 @@ pub mod sentinel;
 pub mod survey;
 pub mod tls;
 pub mod trust;
+pub mod wire;

@@ -4,9 +4,7 @@
 
 use std::fmt;
 
-use redis::Value;
-
-use super::decode;
+use super::{decode, resp::Reply};
 use crate::{
     config::HostPort,
     model::{
@@ -99,7 +97,7 @@ impl ServerInfo {
 
 /// Reads the replies to `INFO server` and `INFO replication`; either may be an error.
 #[must_use]
-pub fn server_info(server: &Value, replication: &Value) -> ServerInfo {
+pub fn server_info(server: Reply<'_>, replication: Reply<'_>) -> ServerInfo {
     let of_server = |field| decode::info_field(server, field);
     let of_replication = |field| decode::info_field(replication, field);
     let valkey = of_server("valkey_version");
@@ -190,11 +188,14 @@ fn numbers(version: &str) -> [u32; 3] {
 
 #[cfg(test)]
 mod tests {
+    use redis::Value;
+
     use super::*;
+    use crate::collect::resp::tests::read;
 
     fn info(server: &str, replication: &str) -> ServerInfo {
         let text = |text: &str| Value::BulkString(text.replace('\n', "\r\n").into_bytes());
-        server_info(&text(server), &text(replication))
+        read(&text(server), |server| read(&text(replication), |replication| server_info(server, replication)))
     }
 
     #[test]
@@ -223,8 +224,7 @@ mod tests {
 
     #[test]
     fn without_info_nothing_is_remembered() {
-        let refused = Value::Nil;
-        let info = server_info(&refused, &refused);
+        let info = read(&Value::Nil, |refused| server_info(refused, refused));
         assert_eq!(info.identity, None);
         assert_eq!(info.trust, Trust { memory: false, counter: CounterTrust::Never, hidden_deletions: true });
     }

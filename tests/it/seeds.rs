@@ -9,7 +9,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use redis::{Parser, Value};
+use redis::Value;
 
 use crate::{servers, support::redis::RedisServer};
 
@@ -29,24 +29,27 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn every_seed_is_one_reply_that_is_understood() {
-    use streamgauge::collect::decode;
+    use streamgauge::collect::{decode, resp::Replies};
     let seeds = seeds();
     assert!(seeds.len() >= 20, "only {} seeds: record them", seeds.len());
     for (name, bytes) in &seeds {
         assert_eq!(decoding::wire(bytes), 1, "{name}");
-        let reply = Parser::new().parse_value(&bytes[..]).unwrap();
+        let mut replies = Replies::default();
+        replies.buffer().extend(bytes);
+        assert_eq!(replies.have(1), Ok(true), "{name}");
+        let reply = replies.iter().next().unwrap();
         let understood = match name.rsplit('.').next().unwrap() {
-            "stream" | "stream-empty" => decode::stream(&reply).is_ok(),
-            "groups" => decode::groups(&reply).is_ok_and(|groups| groups.len() == 2),
-            "consumers" => decode::consumers(&reply).is_ok_and(|consumers| consumers.len() == 2),
-            "pending" => decode::oldest_pending(&reply).is_ok_and(|oldest| oldest.is_some()),
-            "pending-none" => decode::oldest_pending(&reply) == Ok(None),
-            "range" => decode::page(&reply).is_ok_and(|page| page.ids.len() == 3),
-            "time" => decode::time(&reply).is_ok(),
-            "scan" => decode::scan(&reply).is_ok_and(|(_, keys)| keys.len() == 2),
-            "replication" => decode::info_field(&reply, "role").as_deref() == Some("master"),
-            "no-such-key" | "no-such-group" => matches!(reply, Value::ServerError(_)),
-            "exec" => matches!(&reply, Value::Array(replies) if replies.len() == 2),
+            "stream" | "stream-empty" => decode::stream(reply).is_ok(),
+            "groups" => decode::groups(reply).is_ok_and(|groups| groups.len() == 2),
+            "consumers" => decode::consumers(reply).is_ok_and(|consumers| consumers.len() == 2),
+            "pending" => decode::oldest_pending(reply).is_ok_and(|oldest| oldest.is_some()),
+            "pending-none" => decode::oldest_pending(reply) == Ok(None),
+            "range" => decode::page(reply).is_ok_and(|page| page.ids.len() == 3),
+            "time" => decode::time(reply).is_ok(),
+            "scan" => decode::scan(reply).is_ok_and(|(_, keys)| keys.len() == 2),
+            "replication" => decode::info_field(reply, "role").as_deref() == Some("master"),
+            "no-such-key" | "no-such-group" => reply.error().is_some(),
+            "exec" => reply.items().is_some_and(|replies| replies.len() == 2),
             other => panic!("{other} is no kind of seed"),
         };
         assert!(understood, "{name}: {reply:?}");
@@ -100,10 +103,10 @@ fn recipes_make_replies_that_are_understood() {
         let reply = decoding::tree(&recipe);
         let list = Value::Array(vec![reply.clone()]);
         let found = [
-            decode::stream(&reply).is_ok(),
-            decode::groups(&list).is_ok(),
-            decode::consumers(&list).is_ok(),
-            decode::page(&list).is_ok(),
+            decoding::read(&reply, decode::stream).is_ok(),
+            decoding::read(&list, decode::groups).is_ok(),
+            decoding::read(&list, decode::consumers).is_ok(),
+            decoding::read(&list, decode::page).is_ok(),
         ];
         understood.iter_mut().zip(found).for_each(|(count, found)| *count += usize::from(found));
     }

@@ -4,14 +4,14 @@
 //! one that nobody has. Redis looks at the rights first, so whatever else it answers says that they are there.
 //! (`ACL DRYRUN` would need a right of its own, and is not known to Redis 6.)
 
-use redis::Value;
-
 use super::Terms;
 use crate::{
     collect::{
         commands::{COMMANDS, Command, Feature, Lack},
         connect::{Link, Peer},
         discover::Known,
+        request::{Arg, Requests},
+        resp::Reply,
     },
     config::{RedisServer, Topology},
     model::{
@@ -44,16 +44,16 @@ pub async fn findings(
     let made_up = known.globs().first().map(|glob| fitting(glob.text()));
     let key = named.first().cloned().or(made_up).unwrap_or_else(|| Name::from(NO_GROUP));
 
-    let mut pipeline = redis::pipe();
+    let mut requests = Requests::default();
     for command in &commands {
-        add(&mut pipeline, command, &key, peer.database);
+        add(&mut requests, command, &key, peer.database);
     }
-    let replies = link.request(&pipeline, commands.len()).await?;
+    let replies = link.request(&requests).await?;
     let mut findings = Vec::new();
     let (mut allowed, mut key_fault) = (None, None);
     for (command, reply) in commands.iter().zip(&replies) {
         let keyed = Some(&key).filter(|_| has_key(command));
-        match refusal(command, reply, keyed) {
+        match refusal(command, *reply, keyed) {
             Some((Some(Lack::Key), fault)) => {
                 allowed = allowed.or(Some(*command));
                 key_fault = key_fault.or(Some(fault));
@@ -97,27 +97,21 @@ fn is_used(feature: Feature, server: &RedisServer, peer: &Peer, terms: Terms) ->
 }
 
 /// Adds a command with arguments that make it do next to nothing.
-fn add(pipeline: &mut redis::Pipeline, command: &Command, key: &Name, database: u32) {
-    let pipeline = command.push(pipeline);
-    let mut words = |words: &[&str]| words.iter().for_each(|word| _ = pipeline.arg(*word));
-    match command.words {
-        "SELECT" => words(&[&database.to_string()]),
-        "CLIENT SETINFO" => words(&["LIB-NAME", env!("CARGO_PKG_NAME")]),
-        "INFO" => words(&["server"]),
-        "SCAN" => words(&["0", "COUNT", "1", "TYPE", "stream"]),
-        "XINFO STREAM" | "XINFO GROUPS" => _ = pipeline.arg(key.as_bytes()),
-        "XINFO CONSUMERS" => _ = pipeline.arg(key.as_bytes()).arg(NO_GROUP),
+fn add(requests: &mut Requests, command: &Command, key: &Name, database: u32) {
+    let key = Arg::from(key);
+    let args = match command.words {
+        "SELECT" => vec![u64::from(database).into()],
+        "CLIENT SETINFO" => vec!["LIB-NAME".into(), env!("CARGO_PKG_NAME").into()],
+        "INFO" => vec!["server".into()],
+        "SCAN" => ["0", "COUNT", "1", "TYPE", "stream"].map(Arg::from).to_vec(),
+        "XINFO STREAM" | "XINFO GROUPS" => vec![key],
+        "XINFO CONSUMERS" => vec![key, NO_GROUP.into()],
         // No entry has this ID.
-        "XRANGE" | "XREVRANGE" => {
-            pipeline.arg(key.as_bytes());
-            ["0-0", "0-0", "COUNT", "1"].iter().for_each(|word| _ = pipeline.arg(*word));
-        }
-        "XPENDING" => {
-            pipeline.arg(key.as_bytes()).arg(NO_GROUP);
-            ["-", "+", "1"].iter().for_each(|word| _ = pipeline.arg(*word));
-        }
-        _ => {}
-    }
+        "XRANGE" | "XREVRANGE" => vec![key, "0-0".into(), "0-0".into(), "COUNT".into(), "1".into()],
+        "XPENDING" => vec![key, NO_GROUP.into(), "-".into(), "+".into(), "1".into()],
+        _ => Vec::new(),
+    };
+    requests.add(command, &args);
 }
 
 fn has_key(command: &Command) -> bool {
@@ -125,11 +119,11 @@ fn has_key(command: &Command) -> bool {
 }
 
 /// A refusal, and what it is about.
-fn refusal(command: &Command, reply: &Value, key: Option<&Name>) -> Option<(Option<Lack>, Fault)> {
-    let Value::ServerError(reply) = reply else { return None };
-    let fault = command.fault(reply, key);
+fn refusal(command: &Command, reply: Reply<'_>, key: Option<&Name>) -> Option<(Option<Lack>, Fault)> {
+    let error = reply.error()?;
+    let fault = command.fault(&error, key);
     (fault.kind == FaultKind::NoPerm)
-        .then(|| (Lack::told_by(reply.details().unwrap_or_default()).filter(|_| key.is_some()), fault))
+        .then(|| (Lack::told_by(error.parts().1).filter(|_| key.is_some()), fault))
 }
 
 fn refused(command: &Command, fault: &Fault) -> Finding {
@@ -153,11 +147,11 @@ async fn refused_keys(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let mut pipeline = redis::pipe();
-    keys.iter().for_each(|key| add(&mut pipeline, command, key, database));
-    let replies = link.request(&pipeline, keys.len()).await?;
+    let mut requests = Requests::default();
+    keys.iter().for_each(|key| add(&mut requests, command, key, database));
+    let replies = link.request(&requests).await?;
     let refused = keys.iter().zip(&replies).filter_map(|(key, reply)| {
-        let (_, fault) = refusal(command, reply, Some(key))?;
+        let (_, fault) = refusal(command, *reply, Some(key))?;
         Some(((*key).clone(), fault))
     });
     Ok(refused.collect())

@@ -1,9 +1,7 @@
 //! What a Sentinel says of the processes that it watches, and of other Sentinels.
 
-use redis::Value;
-
-use super::{Fields, Unexpected, bytes, items};
-use crate::config::HostPort;
+use super::{Unexpected, all_of, fields, items};
+use crate::{collect::resp::Reply, config::HostPort};
 
 /// One process: an item of `SENTINEL MASTER`, `MASTERS`, `REPLICAS` or `SENTINELS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,18 +45,16 @@ const TROUBLES: [&str; 3] = ["s_down", "o_down", "disconnected"];
 ///
 /// # Errors
 /// A field that is needed is missing or has another shape.
-pub fn watched(reply: &Value) -> Result<Watched, Unexpected> {
-    let fields = Fields::of(reply)?;
-    let text = |field| fields.name(field).map(|name| name.to_string());
-    let port = fields.integer("port")?;
+pub fn watched(reply: Reply<'_>) -> Result<Watched, Unexpected> {
+    let names = ["name", "ip", "port", "flags", "config-epoch", "master-link-status"];
+    let [name, ip, port, flags, epoch, status] = fields(reply, names)?;
+    let port = port.integer()?;
     Ok(Watched {
-        name: text("name")?,
-        place: HostPort { host: text("ip")?, port: as_port(port)? },
-        flags: text("flags")?,
-        epoch: fields.optional_integer("config-epoch")?.unwrap_or(0),
-        has_lost_primary: fields
-            .get("master-link-status")
-            .is_some_and(|status| bytes(status) != Some(b"ok".as_slice())),
+        name: name.name()?.to_string(),
+        place: HostPort { host: ip.name()?.to_string(), port: as_port(port)? },
+        flags: flags.name()?.to_string(),
+        epoch: epoch.optional_integer()?.unwrap_or(0),
+        has_lost_primary: status.value.is_some_and(|status| status.bytes() != Some(b"ok")),
     })
 }
 
@@ -66,23 +62,21 @@ pub fn watched(reply: &Value) -> Result<Watched, Unexpected> {
 ///
 /// # Errors
 /// See [`watched`], for any of them.
-pub fn all_watched(reply: &Value) -> Result<Vec<Watched>, Unexpected> {
-    items("SENTINEL", reply)?.iter().map(watched).collect()
+pub fn all_watched(reply: Reply<'_>) -> Result<Vec<Watched>, Unexpected> {
+    items("SENTINEL", reply)?.map(watched).collect()
 }
 
 /// Reads `SENTINEL GET-MASTER-ADDR-BY-NAME`: `None` for a service that is not watched.
 ///
 /// # Errors
 /// Another shape than a host and a port.
-pub fn primary(reply: &Value) -> Result<Option<HostPort>, Unexpected> {
+pub fn primary(reply: Reply<'_>) -> Result<Option<HostPort>, Unexpected> {
     const SHAPE: Unexpected = Unexpected::Shape("SENTINEL GET-MASTER-ADDR-BY-NAME", "[host, port]");
-    if matches!(reply, Value::Nil) {
+    if reply.is_nil() {
         return Ok(None);
     }
-    let [host, port] = items("SENTINEL GET-MASTER-ADDR-BY-NAME", reply)? else {
-        return Err(SHAPE);
-    };
-    let host = bytes(host).and_then(|host| std::str::from_utf8(host).ok()).ok_or(SHAPE)?;
+    let [host, port] = all_of("SENTINEL GET-MASTER-ADDR-BY-NAME", reply)?.ok_or(SHAPE)?;
+    let host = host.bytes().and_then(|host| std::str::from_utf8(host).ok()).ok_or(SHAPE)?;
     let port = super::integer(port).ok_or(SHAPE)?;
     Ok(Some(HostPort { host: host.to_owned(), port: as_port(port)? }))
 }
@@ -93,7 +87,10 @@ fn as_port(number: i64) -> Result<u16, Unexpected> {
 
 #[cfg(test)]
 mod tests {
+    use redis::Value;
+
     use super::*;
+    use crate::collect::resp::tests::read;
 
     fn text(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
@@ -115,18 +112,18 @@ mod tests {
         let fields = replica("s_down,slave,disconnected", "err");
         let flat = Value::Array(fields.iter().flat_map(|(name, value)| [text(name), text(value)]).collect());
         let map = Value::Map(fields.iter().map(|(name, value)| (text(name), text(value))).collect());
-        let read = watched(&flat).unwrap();
-        assert_eq!(all_watched(&Value::Array(vec![map])), Ok(vec![read.clone()]));
-        assert_eq!(read.place.to_string(), "127.0.0.1:28802");
-        assert_eq!(read.troubles().as_deref(), Some("s_down, disconnected"));
-        assert!(read.is_down() && read.has_lost_primary);
+        let found = read(&flat, watched).unwrap();
+        assert_eq!(read(&Value::Array(vec![map]), all_watched), Ok(vec![found.clone()]));
+        assert_eq!(found.place.to_string(), "127.0.0.1:28802");
+        assert_eq!(found.troubles().as_deref(), Some("s_down, disconnected"));
+        assert!(found.is_down() && found.has_lost_primary);
     }
 
     #[test]
     fn a_service_that_is_not_watched_is_no_error() {
-        assert_eq!(primary(&Value::Nil), Ok(None));
+        assert_eq!(read(&Value::Nil, primary), Ok(None));
         let place = HostPort { host: "::1".into(), port: 6379 };
-        assert_eq!(primary(&Value::Array(vec![text("::1"), text("6379")])), Ok(Some(place)));
-        assert!(primary(&Value::Array(vec![text("::1"), text("66379")])).is_err());
+        assert_eq!(read(&Value::Array(vec![text("::1"), text("6379")]), primary), Ok(Some(place)));
+        assert!(read(&Value::Array(vec![text("::1"), text("66379")]), primary).is_err());
     }
 }

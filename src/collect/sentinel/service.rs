@@ -6,6 +6,8 @@ use super::super::{
     connect::{Link, opening_fault},
     credentials::Credentials,
     decode::sentinel::{Watched, all_watched, primary, watched},
+    request::Requests,
+    resp::Reply,
 };
 use crate::{
     config::{Address, HostPort, Protocol, ReadFrom, RedisServer, Sentinel},
@@ -106,16 +108,16 @@ impl Service<'_> {
         if self.server.read_from == ReadFrom::Replica {
             questions.push(&commands::SENTINEL_REPLICAS);
         }
-        let mut pipeline = redis::pipe();
-        questions.iter().for_each(|question| _ = question.push(&mut pipeline).arg(&self.sentinel.service));
-        let replies = link.request(&pipeline, questions.len()).await?;
-        let Some(place) = ask::answer(&replies[0], questions[0], None, primary)? else { return Ok(None) };
-        let mut primary = ask::answer(&replies[1], questions[1], None, watched)?;
+        let mut requests = Requests::default();
+        questions.iter().for_each(|question| requests.add(question, &[(&self.sentinel.service).into()]));
+        let replies = link.request(&requests).await?;
+        let Some(place) = ask::answer(replies[0], questions[0], None, primary)? else { return Ok(None) };
+        let mut primary = ask::answer(replies[1], questions[1], None, watched)?;
         if primary.place != place {
             // The flags are those of the one before.
             (primary.place, primary.flags) = (place, String::new());
         }
-        let list = |reply, question: &&Command| ask::answer(reply, question, None, all_watched);
+        let list = |reply: &Reply<'_>, question: &&Command| ask::answer(*reply, question, None, all_watched);
         Ok(Some(Answer {
             primary,
             sentinels: list(&replies[2], &questions[2]).unwrap_or_default(),
@@ -125,9 +127,7 @@ impl Service<'_> {
 
     /// What a Sentinel that does not watch the service watches instead.
     pub async fn not_watched(self, mut link: Link) -> Fault {
-        let mut pipeline = redis::pipe();
-        commands::SENTINEL_MASTERS.push(&mut pipeline);
-        let others = link.single(&pipeline, &commands::SENTINEL_MASTERS, all_watched).await;
+        let others = link.single(&commands::SENTINEL_MASTERS, &[], all_watched).await;
         let names =
             others.unwrap_or_default().iter().map(|other| format!("{:?}", other.name)).collect::<Vec<_>>();
         let others = if names.is_empty() { "another" } else { &names.join(", ") };

@@ -1,0 +1,358 @@
+//! Redis's protocol, RESP2 and RESP3: replies are scanned once, as their bytes come in, and read where they are. What
+//! nobody keeps is never copied.
+//!
+//! [`Replies`] has the bytes, and one [`Part`] for each value in them, in order; a [`Reply`] is one value with all that is
+//! within.
+
+use std::fmt;
+
+/// Longest line: of an error, a status, a number or a length. Redis's own are far shorter.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// How deep lists may be nested. The deepest reply that is asked for has five levels.
+const DEEPEST: usize = 32;
+
+/// Most bytes of replies at once: places in them are numbers of 32 bits.
+const MOST_BYTES: usize = 1 << 30;
+
+/// Bytes that do not follow the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not Redis's protocol: {0}")]
+pub struct Malformed(&'static str);
+
+/// One value. Places and lengths are those in the bytes.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Nil,
+    Integer(i64),
+    Text {
+        from: u32,
+        length: u32,
+    },
+    Error {
+        from: u32,
+        length: u32,
+    },
+    /// An array, a set or a map: so many values, which follow; `parts` counts this one and all within.
+    List {
+        items: u32,
+        parts: u32,
+        is_map: bool,
+    },
+    /// A value that no question has for an answer: a boolean, a double, a big number.
+    Other,
+}
+
+/// A list of which not all values have come.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    place: usize,
+    left: u32,
+    /// Whether it is no part of a reply: what a server tells besides.
+    is_aside: bool,
+}
+
+/// Bytes from a server, and what was found in them so far.
+#[derive(Debug, Default)]
+pub struct Replies {
+    bytes: Vec<u8>,
+    /// Where the next value begins.
+    at: usize,
+    parts: Vec<Part>,
+    open: Vec<Open>,
+    /// Replies that are there in full.
+    whole: usize,
+}
+
+impl Replies {
+    /// Where bytes that come are put.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Whether so many replies have come in full. What comes after them is left for later.
+    ///
+    /// # Errors
+    /// The bytes are no replies: nothing that follows can be read either.
+    pub fn have(&mut self, count: usize) -> Result<bool, Malformed> {
+        while self.whole < count {
+            if !self.scan()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The replies that have come in full since the last [`Replies::clear`].
+    pub fn iter(&self) -> Items<'_> {
+        Items { bytes: &self.bytes, parts: &self.parts, left: self.whole }
+    }
+
+    /// They have been read. What has come after them is moved up only once there is little of it, or much before it.
+    pub fn clear(&mut self) {
+        const KEPT: usize = 256 * 1024;
+        if self.at == self.bytes.len() || self.at > KEPT {
+            self.bytes.drain(..self.at);
+            self.bytes.shrink_to(KEPT);
+            self.at = 0;
+        }
+        self.whole = 0;
+        self.parts.clear();
+    }
+
+    /// Scans one value; of a list, its head. False where not all of it has come.
+    fn scan(&mut self) -> Result<bool, Malformed> {
+        let Some((kind, line, next)) = self.line()? else { return Ok(false) };
+        let (from, length) = (self.at + 1, line.len());
+        let (mut end, mut is_aside) = (next, false);
+        let part = match kind {
+            b':' => Part::Integer(number(line)?),
+            b'+' => text(from, length)?,
+            b'-' => error(from, length)?,
+            b'$' | b'=' | b'!' => match count(line)? {
+                None => Part::Nil,
+                Some(length) => {
+                    let length = length as usize;
+                    end = next + length + 2;
+                    if end > MOST_BYTES {
+                        return Err(Malformed("there is more than 1 GiB of replies"));
+                    }
+                    if self.bytes.len() < end {
+                        self.bytes.reserve(end - self.bytes.len());
+                        return Ok(false);
+                    }
+                    if self.bytes[end - 2..end] != *b"\r\n" {
+                        return Err(Malformed("a string does not end where it should"));
+                    }
+                    match kind {
+                        b'!' => error(next, length)?,
+                        // Three letters and a colon say what text it is.
+                        b'=' if length >= 4 => text(next + 4, length - 4)?,
+                        _ => text(next, length)?,
+                    }
+                }
+            },
+            b'*' | b'~' | b'>' | b'%' | b'|' => match count(line)? {
+                None => Part::Nil,
+                Some(items) => {
+                    let is_map = matches!(kind, b'%' | b'|');
+                    is_aside = kind == b'|' || kind == b'>' && self.open.is_empty();
+                    let items = items.checked_mul(1 + u32::from(is_map));
+                    let items = items.ok_or(Malformed("a list is too long"))?;
+                    Part::List { items, parts: 1, is_map }
+                }
+            },
+            b'_' => Part::Nil,
+            b'#' | b',' | b'(' => Part::Other,
+            _ => return Err(Malformed("a value has an unknown type")),
+        };
+        self.at = end;
+        self.parts.push(part);
+        if let Part::List { items, .. } = part {
+            if self.open.len() == DEEPEST {
+                return Err(Malformed("lists are nested too deeply"));
+            }
+            // One that is empty ends as if a value in it had.
+            self.open.push(Open { place: self.parts.len() - 1, left: items.max(1), is_aside });
+            if items > 0 {
+                return Ok(true);
+            }
+        }
+        self.end();
+        Ok(true)
+    }
+
+    /// The type and the text of the line that begins here, and where the next one does.
+    fn line(&self) -> Result<Option<(u8, &[u8], usize)>, Malformed> {
+        let Some((kind, line)) = self.bytes[self.at..].split_first() else { return Ok(None) };
+        match line.iter().position(|byte| *byte == b'\r') {
+            Some(end) if end + 1 == line.len() => Ok(None),
+            Some(end) if line[end + 1] == b'\n' => Ok(Some((*kind, &line[..end], self.at + end + 3))),
+            Some(_) => Err(Malformed("a line does not end as it should")),
+            None if line.len() > LONGEST_LINE => Err(Malformed("a line does not end")),
+            None => Ok(None),
+        }
+    }
+
+    /// A value is there in full, and so may be the lists that it ends.
+    fn end(&mut self) {
+        while let Some(open) = self.open.last_mut() {
+            open.left -= 1;
+            if open.left > 0 {
+                return;
+            }
+            let Open { place, is_aside, .. } = *open;
+            self.open.pop();
+            if is_aside {
+                return self.parts.truncate(place);
+            }
+            let within = self.parts.len() - place;
+            if let Part::List { parts, .. } = &mut self.parts[place] {
+                // There are fewer parts than bytes.
+                *parts = within as u32;
+            }
+        }
+        self.whole += 1;
+    }
+}
+
+fn text(from: usize, length: usize) -> Result<Part, Malformed> {
+    Ok(Part::Text { from: place(from)?, length: place(length)? })
+}
+
+fn error(from: usize, length: usize) -> Result<Part, Malformed> {
+    Ok(Part::Error { from: place(from)?, length: place(length)? })
+}
+
+fn place(place: usize) -> Result<u32, Malformed> {
+    u32::try_from(place).map_err(|_| Malformed("there is more than 1 GiB of replies"))
+}
+
+fn number(line: &[u8]) -> Result<i64, Malformed> {
+    let number = std::str::from_utf8(line).ok().and_then(|line| line.parse().ok());
+    number.ok_or(Malformed("a number is none"))
+}
+
+/// How long a string or a list is; `None` where it is nil.
+fn count(line: &[u8]) -> Result<Option<u32>, Malformed> {
+    match number(line)? {
+        -1 => Ok(None),
+        count => u32::try_from(count).map(Some).map_err(|_| Malformed("a length is none")),
+    }
+}
+
+/// One value of a reply, with all that is within.
+#[derive(Clone, Copy)]
+pub struct Reply<'a> {
+    bytes: &'a [u8],
+    /// Its own part, and those within.
+    parts: &'a [Part],
+}
+
+impl<'a> Reply<'a> {
+    /// Whether it is nil.
+    #[must_use]
+    pub fn is_nil(self) -> bool {
+        matches!(self.parts, [Part::Nil, ..])
+    }
+
+    /// The number that it is.
+    #[must_use]
+    pub fn integer(self) -> Option<i64> {
+        match self.parts {
+            [Part::Integer(number), ..] => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The text that it is: any bytes.
+    #[must_use]
+    pub fn bytes(self) -> Option<&'a [u8]> {
+        match self.parts {
+            [Part::Text { from, length }, ..] => Some(self.slice(*from, *length)),
+            _ => None,
+        }
+    }
+
+    /// The error that it is.
+    #[must_use]
+    pub fn error(self) -> Option<ErrorReply> {
+        match self.parts {
+            [Part::Error { from, length }, ..] => {
+                let text = String::from_utf8_lossy(self.slice(*from, *length));
+                Some(ErrorReply(text.into_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is in it, where it is an array or a set.
+    #[must_use]
+    pub fn items(self) -> Option<Items<'a>> {
+        match self.parts {
+            [Part::List { items, is_map: false, .. }, within @ ..] => Some(self.within(*items, within)),
+            _ => None,
+        }
+    }
+
+    /// Names and values in turn: of a map, or of an array that can be one, as RESP2 has it.
+    #[must_use]
+    pub fn fields(self) -> Option<Items<'a>> {
+        match self.parts {
+            [Part::List { items, .. }, within @ ..] if items % 2 == 0 => Some(self.within(*items, within)),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the strings in it.
+    #[must_use]
+    pub fn size(self) -> u64 {
+        let of = |part: &Part| if let Part::Text { length, .. } = part { u64::from(*length) } else { 0 };
+        self.parts.iter().map(of).sum()
+    }
+
+    fn within(self, items: u32, parts: &'a [Part]) -> Items<'a> {
+        Items { bytes: self.bytes, parts, left: items as usize }
+    }
+
+    fn slice(self, from: u32, length: u32) -> &'a [u8] {
+        &self.bytes[from as usize..][..length as usize]
+    }
+}
+
+/// As it was sent, for the messages of failed tests.
+impl fmt::Debug for Reply<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.parts.first(), self.bytes(), self.items()) {
+            (_, Some(bytes), _) => write!(f, "\"{}\"", bytes.escape_ascii()),
+            (_, _, Some(items)) => f.debug_list().entries(items).finish(),
+            (Some(part), ..) => part.fmt(f),
+            (None, ..) => f.write_str("nothing"),
+        }
+    }
+}
+
+/// Several values, in order.
+#[derive(Clone, Debug)]
+pub struct Items<'a> {
+    bytes: &'a [u8],
+    parts: &'a [Part],
+    left: usize,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Reply<'a>;
+
+    fn next(&mut self) -> Option<Reply<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let parts = match self.parts.first()? {
+            Part::List { parts, .. } => *parts as usize,
+            _ => 1,
+        };
+        let (own, rest) = self.parts.split_at(parts);
+        self.parts = rest;
+        Some(Reply { bytes: self.bytes, parts: own })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Items<'_> {}
+
+/// An error that a server answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorReply(String);
+
+impl ErrorReply {
+    /// Its first word, `ERR` or another, and the rest.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once(' ').unwrap_or((&self.0, ""))
+    }
+}
+
+#[cfg(test)]
+#[path = "resp_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,162 @@
+//! Bytes of any kind, in pieces of any size, against the redis crate's own parser.
+
+use proptest::prelude::*;
+use redis::{Parser, Value};
+
+use super::*;
+
+#[path = "../../fuzz/written.rs"]
+mod written;
+
+/// What a decoder makes of a reply.
+pub(in crate::collect) fn read<T>(value: &Value, decode: impl FnOnce(Reply<'_>) -> T) -> T {
+    parsed(&written::written(value), decode)
+}
+
+/// The same of a reply that is written down.
+pub(in crate::collect) fn parsed<T>(bytes: &[u8], decode: impl FnOnce(Reply<'_>) -> T) -> T {
+    let mut replies = Replies::default();
+    replies.buffer().extend(bytes);
+    assert_eq!(replies.have(1), Ok(true));
+    decode(replies.iter().next().unwrap())
+}
+
+/// Whether a reply says what the crate has read.
+fn is_same(reply: Reply<'_>, value: &Value) -> bool {
+    let all = |items: Option<Items<'_>>, values: &[&Value]| {
+        items.is_some_and(|items| {
+            items.len() == values.len() && items.zip(values).all(|(reply, value)| is_same(reply, value))
+        })
+    };
+    match value {
+        Value::Nil => reply.is_nil(),
+        Value::Int(number) => reply.integer() == Some(*number),
+        Value::BulkString(text) => reply.bytes() == Some(text),
+        Value::SimpleString(text) => reply.bytes() == Some(text.as_bytes()),
+        Value::VerbatimString { text, .. } => reply.bytes() == Some(text.as_bytes()),
+        Value::Okay => reply.bytes() == Some(b"OK"),
+        Value::Array(items) | Value::Set(items) | Value::Push { data: items, .. } => {
+            all(reply.items(), &items.iter().collect::<Vec<_>>())
+        }
+        Value::Map(pairs) => {
+            let flat: Vec<_> = pairs.iter().flat_map(|(name, value)| [name, value]).collect();
+            reply.items().is_none() && all(reply.fields(), &flat)
+        }
+        Value::Attribute { data, .. } => is_same(reply, data),
+        Value::ServerError(error) => reply
+            .error()
+            .is_some_and(|found| found.parts() == (error.code(), error.details().unwrap_or_default())),
+        _ => matches!(reply.parts, [Part::Other]),
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Nil),
+        Just(Value::Okay),
+        any::<i64>().prop_map(Value::Int),
+        any::<bool>().prop_map(Value::Boolean),
+        any::<Vec<u8>>().prop_map(Value::BulkString),
+        "[a-z ]{0,9}".prop_map(Value::SimpleString),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        let pairs = prop::collection::vec((inner.clone(), inner.clone()), 0..4);
+        let list = prop::collection::vec(inner.clone(), 0..6);
+        prop_oneof![
+            list.clone().prop_map(Value::Array),
+            list.prop_map(Value::Set),
+            pairs.clone().prop_map(Value::Map),
+            (inner, pairs)
+                .prop_map(|(data, attributes)| Value::Attribute { data: Box::new(data), attributes }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn pieces_of_any_size_make_the_same_replies(
+        values in prop::collection::vec(any_value(), 1..6),
+        size in 1_usize..40,
+        together in 1_usize..4,
+    ) {
+        let bytes: Vec<_> = values.iter().flat_map(written::written).collect();
+        let (mut replies, mut rest) = (Replies::default(), &values[..]);
+        for piece in bytes.chunks(size) {
+            replies.buffer().extend(piece);
+            let count = together.min(rest.len());
+            while count > 0 && rest.len() >= count && replies.have(count).unwrap() {
+                let (now, later) = rest.split_at(count);
+                prop_assert_eq!(replies.iter().len(), count);
+                let all = replies.iter().zip(now).all(|(reply, value)| is_same(reply, value));
+                prop_assert!(all, "{:?} {:?}", replies.iter().collect::<Vec<_>>(), now);
+                replies.clear();
+                rest = later;
+            }
+        }
+        // Fewer than are asked for together are left.
+        prop_assert!(replies.have(rest.len()).unwrap());
+        prop_assert!(replies.iter().zip(rest).all(|(reply, value)| is_same(reply, value)));
+    }
+
+    /// What the crate understands is understood, and in the same way.
+    #[test]
+    fn any_bytes_are_read_as_the_crate_reads_them(
+        bytes in prop::collection::vec(prop::sample::select(&b"*$:+-%~_#,=|(!>\r\n0123-9aOK txt:"[..]), 0..60),
+    ) {
+        let mut replies = Replies::default();
+        replies.buffer().extend(&bytes);
+        let whole = replies.have(1);
+        if let Ok(value) = Parser::new().parse_value(&bytes[..])
+            && !matches!(value, Value::Push { .. })
+        {
+            prop_assert_eq!(whole, Ok(true), "{:?}", value);
+            let reply = replies.iter().next().unwrap();
+            prop_assert!(is_same(reply, &value), "{:?} {:?}", reply, value);
+        }
+    }
+}
+
+#[test]
+fn what_a_server_tells_besides_is_no_reply() {
+    let mut replies = Replies::default();
+    replies
+        .buffer()
+        .extend(b">2\r\n+invalidate\r\n*0\r\n:1\r\n>0\r\n|1\r\n+a\r\n*1\r\n:9\r\n:2\r\n>1\r\n:3\r\n");
+    assert_eq!(replies.have(2), Ok(true));
+    assert_eq!(replies.iter().map(Reply::integer).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    assert_eq!(replies.have(3), Ok(false));
+}
+
+#[test]
+fn what_is_no_reply_is_refused() {
+    let deep = "*1\r\n".repeat(DEEPEST + 1);
+    let long = "+".to_owned() + &"a".repeat(LONGEST_LINE + 1);
+    for (bytes, why) in [
+        ("HTTP/1.1 400 Bad Request\r\n", "a value has an unknown type"),
+        ("\x15\x03\x01\r\n", "a value has an unknown type"),
+        (":1\rx", "a line does not end as it should"),
+        (":x\r\n", "a number is none"),
+        ("$-2\r\n", "a length is none"),
+        ("*4294967296\r\n", "a length is none"),
+        ("%4294967295\r\n", "a list is too long"),
+        ("$2\r\nabc\r\n", "a string does not end where it should"),
+        ("$2000000000\r\n", "there is more than 1 GiB of replies"),
+        (&deep, "lists are nested too deeply"),
+        (&long, "a line does not end"),
+    ] {
+        let mut replies = Replies::default();
+        replies.buffer().extend(bytes.as_bytes());
+        assert_eq!(replies.have(1), Err(Malformed(why)), "{bytes:.20}");
+    }
+}
+
+#[test]
+fn errors_come_in_two_parts() {
+    for (bytes, code, rest) in [
+        ("-ERR no such key\r\n", "ERR", "no such key"),
+        ("-LOADING\r\n", "LOADING", ""),
+        ("!8\r\nBUSY a b\r\n", "BUSY", "a b"),
+    ] {
+        parsed(bytes.as_bytes(), |reply| assert_eq!(reply.error().unwrap().parts(), (code, rest)));
+    }
+}
