@@ -11,7 +11,7 @@ use super::{
 use crate::model::{
     fault::{Fault, FaultKind},
     lag::pages::Wish,
-    name::Name,
+    name::{Name, Names},
     snapshot::{Consumer, OldestPending},
 };
 
@@ -24,13 +24,20 @@ pub enum Ask<'a> {
     /// `XINFO STREAM` and `XINFO GROUPS` as one atomic snapshot. Read apart, 2 to 6 % of snapshots under load
     /// contradict themselves, and a group ahead of its stream is a false zero.
     Stream(&'a Name, Bytes),
-    /// The same once more, with the IDs of ranges of entries from the same moment.
+    /// The same, and Redis tells when the stream changes.
+    Tracked(&'a Name, Bytes),
+    /// `XINFO GROUPS` of a stream that has so many, and of which the rest is known.
+    Groups(&'a Name, u64),
+    /// The same as the first once more, with the IDs of ranges of entries from the same moment.
     Count(&'a Name, &'a [Wish], Bytes),
     /// `XINFO CONSUMERS` of a group, which has so many.
     Consumers(&'a Name, &'a Name, u64),
     /// So many of the pending entries with the lowest IDs. Never with `IDLE`, which scans every pending entry.
     Pending(&'a Name, &'a Name, u64),
 }
+
+/// Bytes of a group in a reply, with a name of usual length.
+pub(super) const BYTES_OF_GROUP: Bytes = 160;
 
 /// Bytes of a consumer or of a pending entry in a reply, with a name of usual length.
 const BYTES_OF_ITEM: Bytes = 128;
@@ -58,6 +65,11 @@ impl Ask<'_> {
     pub fn push(&self, requests: &mut Requests) {
         match self {
             Ask::Stream(key, _) => transaction(requests, key, &[]),
+            Ask::Tracked(key, _) => {
+                requests.add(&commands::CLIENT_CACHING, &["YES".into()]);
+                transaction(requests, key, &[]);
+            }
+            Ask::Groups(key, _) => requests.add(&commands::XINFO_GROUPS, &[(*key).into()]),
             Ask::Count(key, wishes, _) => transaction(requests, key, wishes),
             Ask::Consumers(key, group, _) => {
                 requests.add(&commands::XINFO_CONSUMERS, &[(*key).into(), (*group).into()]);
@@ -73,9 +85,8 @@ impl Ask<'_> {
     #[must_use]
     pub fn key(&self) -> &Name {
         match self {
-            Ask::Stream(key, _) | Ask::Count(key, ..) | Ask::Consumers(key, ..) | Ask::Pending(key, ..) => {
-                key
-            }
+            Ask::Stream(key, _) | Ask::Tracked(key, _) | Ask::Groups(key, _) => key,
+            Ask::Count(key, ..) | Ask::Consumers(key, ..) | Ask::Pending(key, ..) => key,
         }
     }
 
@@ -83,7 +94,7 @@ impl Ask<'_> {
     fn wishes(&self) -> &[Wish] {
         match self {
             Ask::Count(_, wishes, _) => wishes,
-            Ask::Stream(..) | Ask::Consumers(..) | Ask::Pending(..) => &[],
+            _ => &[],
         }
     }
 
@@ -91,7 +102,7 @@ impl Ask<'_> {
     fn most(&self) -> u64 {
         match self {
             Ask::Pending(_, _, most) => *most,
-            Ask::Stream(..) | Ask::Count(..) | Ask::Consumers(..) => 0,
+            _ => 0,
         }
     }
 
@@ -99,7 +110,8 @@ impl Ask<'_> {
     #[must_use]
     pub fn expected_bytes(&self) -> Bytes {
         match self {
-            Ask::Stream(_, bytes) | Ask::Count(_, _, bytes) => *bytes,
+            Ask::Stream(_, bytes) | Ask::Tracked(_, bytes) | Ask::Count(_, _, bytes) => *bytes,
+            Ask::Groups(_, groups) => groups.saturating_mul(BYTES_OF_GROUP),
             Ask::Consumers(_, _, items) | Ask::Pending(_, _, items) => items.saturating_mul(BYTES_OF_ITEM),
         }
     }
@@ -109,7 +121,8 @@ impl Ask<'_> {
     #[must_use]
     pub fn expected_work(&self) -> Duration {
         let nanos = match self {
-            Ask::Stream(..) => 13_000,
+            Ask::Stream(..) | Ask::Tracked(..) => 13_000,
+            Ask::Groups(_, groups) => 2_000_u64.saturating_add(groups.saturating_mul(1_000)),
             Ask::Count(_, wishes, _) => {
                 let entries = wishes.iter().map(|wish| wish.count).sum::<u64>();
                 13_000 + 1_500 * wishes.len() as u64 + entries.saturating_mul(150)
@@ -126,8 +139,9 @@ impl Ask<'_> {
     pub fn replies(&self) -> usize {
         match self {
             Ask::Stream(..) => 4,
+            Ask::Tracked(..) => 5,
             Ask::Count(_, wishes, _) => 4 + wishes.len(),
-            Ask::Consumers(..) | Ask::Pending(..) => 1,
+            Ask::Groups(..) | Ask::Consumers(..) | Ask::Pending(..) => 1,
         }
     }
 }
@@ -154,8 +168,35 @@ fn range(wish: &Wish) -> &'static Command {
 ///
 /// # Errors
 /// See [`count_answer`].
-pub fn stream_answer(ask: &Ask<'_>, replies: &[Reply<'_>]) -> Result<StreamAnswer, Fault> {
-    count_answer(ask, replies).map(|(answer, _)| answer)
+pub fn stream_answer(ask: &Ask<'_>, replies: &[Reply<'_>], names: &mut Names) -> Result<StreamAnswer, Fault> {
+    count_answer(ask, replies, names).map(|(answer, _)| answer)
+}
+
+/// Reads the replies to [`Ask::Tracked`], and whether Redis tells of changes.
+///
+/// # Errors
+/// See [`count_answer`].
+pub fn tracked_answer(
+    ask: &Ask<'_>,
+    replies: &[Reply<'_>],
+    names: &mut Names,
+) -> (Result<StreamAnswer, Fault>, bool) {
+    match replies {
+        [caching, rest @ ..] => (stream_answer(ask, rest, names), caching.error().is_none()),
+        [] => (Err(no_reply()), false),
+    }
+}
+
+/// Reads the reply to [`Ask::Groups`].
+///
+/// # Errors
+/// An error reply, or a reply of unexpected shape.
+pub fn groups_answer(
+    ask: &Ask<'_>,
+    replies: &[Reply<'_>],
+    names: &mut Names,
+) -> Result<Vec<decode::GroupInfo>, Fault> {
+    answer(first(replies)?, &commands::XINFO_GROUPS, Some(ask.key()), |reply| decode::groups(reply, names))
 }
 
 /// Reads the replies to [`Ask::Count`]: the snapshot, and a page for each wish.
@@ -165,6 +206,7 @@ pub fn stream_answer(ask: &Ask<'_>, replies: &[Reply<'_>]) -> Result<StreamAnswe
 pub fn count_answer(
     ask: &Ask<'_>,
     replies: &[Reply<'_>],
+    names: &mut Names,
 ) -> Result<(StreamAnswer, Vec<decode::Page>), Fault> {
     let (key, wishes) = (ask.key(), ask.wishes());
     let snapshot = [&commands::MULTI, &commands::XINFO_STREAM, &commands::XINFO_GROUPS];
@@ -184,7 +226,7 @@ pub fn count_answer(
     let mut next = || results.next().ok_or_else(no_reply);
     let snapshot = StreamAnswer {
         stream: answer(next()?, &commands::XINFO_STREAM, Some(key), decode::stream)?,
-        groups: answer(next()?, &commands::XINFO_GROUPS, Some(key), decode::groups)?,
+        groups: answer(next()?, &commands::XINFO_GROUPS, Some(key), |reply| decode::groups(reply, names))?,
     };
     let pages = wishes.iter().map(|wish| answer(next()?, range(wish), Some(key), decode::page));
     let pages = pages.collect::<Result<_, _>>()?;
@@ -195,8 +237,14 @@ pub fn count_answer(
 ///
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
-pub fn consumers_answer(ask: &Ask<'_>, replies: &[Reply<'_>]) -> Result<Vec<Consumer>, Fault> {
-    answer(first(replies)?, &commands::XINFO_CONSUMERS, Some(ask.key()), decode::consumers)
+pub fn consumers_answer(
+    ask: &Ask<'_>,
+    replies: &[Reply<'_>],
+    names: &mut Names,
+) -> Result<Vec<Consumer>, Fault> {
+    answer(first(replies)?, &commands::XINFO_CONSUMERS, Some(ask.key()), |reply| {
+        decode::consumers(reply, names)
+    })
 }
 
 /// Reads the reply to [`Ask::Pending`].
@@ -224,7 +272,7 @@ pub(super) fn answer<'a, T>(
     reply: Reply<'a>,
     command: &Command,
     key: Option<&Name>,
-    decode: impl Fn(Reply<'a>) -> Result<T, decode::Unexpected>,
+    decode: impl FnOnce(Reply<'a>) -> Result<T, decode::Unexpected>,
 ) -> Result<T, Fault> {
     match reply.error() {
         Some(error) => Err(command.fault(&error, key)),

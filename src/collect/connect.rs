@@ -21,6 +21,7 @@ use super::{
     request::{Arg, Requests},
     resp::{ErrorReply, Reply},
     tls,
+    tracking::Tracking,
     trust::{self, Role, ServerInfo},
     wire::Wire,
 };
@@ -63,6 +64,8 @@ pub struct Link {
     pub is_asking: bool,
     /// Shortest time that a request took which is next to none for Redis.
     pub(super) round_trip: Duration,
+    /// What Redis tells of.
+    pub tracking: Tracking,
 }
 
 /// A count of commands, which outlives its connection.
@@ -150,6 +153,7 @@ impl Link {
             sent: Sent::default(),
             is_asking: false,
             round_trip: Duration::MAX,
+            tracking: Tracking::default(),
         };
         if let Some(login) = login(protocol, &link.credentials) {
             let replies =

@@ -1,15 +1,15 @@
 //! From Redis's replies to plain data: pure, for RESP2 and RESP3, Redis 6.0 to 8.x and Valkey.
 //!
 //! Fields may come in any order, be missing (older servers), nil, negative, or unknown (newer servers). A field that is
-//! needed and missing, or of another shape, fails this one reply with a message that names it. The redis crate's own
-//! typed replies would turn a negative lag into 1.8e19 and fail a whole reply on one name that is not UTF-8.
+//! needed and missing, or of another shape, fails this one reply with a message that names it. Typed
+//! replies of the redis crate would turn a negative lag into 1.8e19 and fail a whole reply on one name that is not UTF-8.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::resp::{Items, Reply};
 use crate::model::{
     lag::{GroupFacts, StreamFacts},
-    name::Name,
+    name::{Name, Names},
     snapshot::{Consumer, OldestPending},
     stream_id::StreamId,
     time::UnixMicros,
@@ -29,7 +29,7 @@ pub enum Unexpected {
 }
 
 /// `XINFO STREAM`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamInfo {
     /// `length`
     pub length: u64,
@@ -134,12 +134,12 @@ pub fn stream(reply: Reply<'_>) -> Result<StreamInfo, Unexpected> {
 ///
 /// # Errors
 /// A field that is needed is missing or has another shape, in any group.
-pub fn groups(reply: Reply<'_>) -> Result<Vec<GroupInfo>, Unexpected> {
+pub fn groups(reply: Reply<'_>, known: &mut Names) -> Result<Vec<GroupInfo>, Unexpected> {
     let group = |item| {
         let names = ["name", "consumers", "pending", "last-delivered-id", "entries-read", "lag"];
         let [name, consumers, pending, last_delivered, entries_read, lag] = fields(item, names)?;
         Ok(GroupInfo {
-            name: name.name()?,
+            name: name.known(known)?,
             consumers: consumers.count()?,
             pending: pending.count()?,
             last_delivered_id: last_delivered.id()?,
@@ -154,11 +154,11 @@ pub fn groups(reply: Reply<'_>) -> Result<Vec<GroupInfo>, Unexpected> {
 ///
 /// # Errors
 /// A field that is needed is missing or has another shape, in any consumer.
-pub fn consumers(reply: Reply<'_>) -> Result<Vec<Consumer>, Unexpected> {
+pub fn consumers(reply: Reply<'_>, known: &mut Names) -> Result<Vec<Consumer>, Unexpected> {
     let consumer = |item| {
         let [name, pending, idle, inactive] = fields(item, ["name", "pending", "idle", "inactive"])?;
         Ok(Consumer {
-            name: name.name()?,
+            name: name.known(known)?,
             pending: pending.count()?,
             // A clock that steps back makes idle negative for a moment: that is 0.
             idle: Some(Duration::from_millis(idle.integer()?.try_into().unwrap_or(0))),
@@ -329,9 +329,16 @@ impl<'a> Field<'a> {
         self.value.map_or(0, Reply::size)
     }
 
+    fn text(self) -> Result<&'a [u8], Unexpected> {
+        self.required()?.bytes().ok_or(Unexpected::Shape(self.name, "a string"))
+    }
+
     pub(super) fn name(self) -> Result<Name, Unexpected> {
-        let bytes = self.required()?.bytes();
-        bytes.map(Name::from).ok_or(Unexpected::Shape(self.name, "a string"))
+        self.text().map(Name::from)
+    }
+
+    fn known(self, names: &mut Names) -> Result<Name, Unexpected> {
+        self.text().map(|bytes| names.get(bytes))
     }
 }
 

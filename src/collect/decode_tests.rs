@@ -11,6 +11,14 @@ mod properties;
 #[path = "decode_tests/replies.rs"]
 mod replies;
 
+fn groups(value: &Value) -> Result<Vec<GroupInfo>, Unexpected> {
+    read(value, |reply| super::groups(reply, &mut Names::default()))
+}
+
+fn consumers(value: &Value) -> Result<Vec<Consumer>, Unexpected> {
+    read(value, |reply| super::consumers(reply, &mut Names::default()))
+}
+
 macro_rules! of_values {
     ($($decode:ident -> $found:ty;)+) => {
         $(fn $decode(value: &Value) -> $found {
@@ -21,8 +29,6 @@ macro_rules! of_values {
 
 of_values! {
     stream -> Result<StreamInfo, Unexpected>;
-    groups -> Result<Vec<GroupInfo>, Unexpected>;
-    consumers -> Result<Vec<Consumer>, Unexpected>;
     oldest_pending -> Result<Option<OldestPending>, Unexpected>;
     owners -> Result<Vec<Consumer>, Unexpected>;
     time -> Result<UnixMicros, Unexpected>;

@@ -11,8 +11,9 @@ use std::{
 };
 
 use super::{
-    ask::{self, Ask, StreamAnswer},
+    ask::{self, Ask, BYTES_OF_GROUP, StreamAnswer},
     connect::Link,
+    tracking::{LARGE, Tracking},
     trust::{Identity, ServerInfo},
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
             tracker::{Tracker, Trust, oldest::Oldest},
             undelivered::Undelivered,
         },
-        name::Name,
+        name::{Name, Names},
         time::UnixMicros,
     },
 };
@@ -40,9 +41,6 @@ const LIFETIME_SECONDS: u64 = 3600;
 
 /// Most entries of the first page of a stream, from which the size of its entries is learned.
 const FIRST_PAGE: u64 = 16;
-
-/// Bytes of a group in XINFO GROUPS, with a name of usual length.
-const BYTES_OF_GROUP: u64 = 160;
 
 /// Most entries that are asked for at once: then what they took is known before more are.
 const ENTRIES_AT_ONCE: u64 = 1000;
@@ -85,6 +83,8 @@ pub struct Lags {
     turn: usize,
     /// Polls so far, as a changing number.
     polls: usize,
+    /// Names of groups and consumers.
+    pub names: Names,
 }
 
 /// What a stream wishes to read.
@@ -113,12 +113,29 @@ impl Lags {
     /// Nothing is remembered yet.
     #[must_use]
     pub fn new(budget: Budget) -> Self {
-        Lags { budget, server: None, watched: BTreeMap::new(), turn: 0, polls: 0 }
+        Lags { budget, server: None, watched: BTreeMap::new(), turn: 0, polls: 0, names: Names::default() }
     }
 
     /// From the next poll on, within this budget.
     pub fn limit(&mut self, budget: Budget) {
         self.budget = budget;
+    }
+
+    /// How a stream is asked for over a connection, by what is known of it.
+    #[must_use]
+    pub fn ask<'n>(&self, name: &'n Name, tracking: &Tracking) -> Ask<'n> {
+        let watched = self.watched.get(name);
+        match watched.filter(|watched| tracking.is_on() && watched.ends_bytes >= LARGE) {
+            Some(watched) if tracking.knows(name) => Ask::Groups(name, watched.groups),
+            Some(_) => Ask::Tracked(name, self.stream_bytes(name)),
+            None => Ask::Stream(name, self.stream_bytes(name)),
+        }
+    }
+
+    /// Whether any stream has large entries.
+    #[must_use]
+    pub fn has_large(&self) -> bool {
+        self.watched.values().any(|watched| watched.ends_bytes >= LARGE)
     }
 
     /// Bytes that XINFO STREAM and XINFO GROUPS of a stream will have, by their latest answers.
@@ -287,7 +304,8 @@ impl Lags {
                 Ask::Count(name, wishes, self.stream_bytes(name))
             })
             .collect();
-        let answers = link.ask(&asks, ask::count_answer);
+        let known = &mut self.names;
+        let answers = link.ask(&asks, |ask, replies| ask::count_answer(ask, replies, known));
         let mut sizes = Vec::with_capacity(batch.len());
         for ((wishes, open), answer) in batch.iter().zip(answers.await?) {
             let name = names[open.index];

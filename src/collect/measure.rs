@@ -4,7 +4,7 @@
 //! read about one stream becomes a fault in its place; only a fault that concerns the whole process ends it all.
 
 use super::{
-    ask::{self, Ask},
+    ask::{self, Ask, StreamAnswer},
     cluster::Redirect,
     connect::{Link, Peer},
     decode::GroupInfo,
@@ -19,7 +19,7 @@ use crate::{
         health::Health,
         lag::{Lag, tracker::CounterTrust},
         limits::{Cut, Limit, keep},
-        name::Name,
+        name::{Name, Names},
         snapshot::{Consumer, Group, OldestPending, Stream, StreamEntry},
         time::UnixMicros,
     },
@@ -57,11 +57,7 @@ pub async fn measure(
 ) -> Result<Answer, Fault> {
     let (info, redis_time) = link.identify_as(peer).await?;
     info.up_to_date()?;
-    let asks: Vec<_> = names.iter().map(|name| Ask::Stream(name, lags.stream_bytes(name))).collect();
-    let read = |ask: &Ask<'_>, replies: &[Reply<'_>]| {
-        (ask::stream_answer(ask, replies), redirect(replies, &peer.address))
-    };
-    let (answers, redirects): (Vec<_>, _) = link.ask(&asks, read).await?.into_iter().unzip();
+    let (answers, redirects) = ask_streams(link, lags, peer, names).await?.into_iter().unzip();
     let (measured, entries_read) = lags.measure(link, &info, redis_time, names, answers).await?;
     let states = names
         .iter()
@@ -70,10 +66,80 @@ pub async fn measure(
     let entries = names.iter().zip(states).map(|(name, state)| entry(name, state, peer.database, server));
     let mut streams = entries.collect::<Vec<_>>();
     let hidden = info.trust.hidden_deletions;
-    let vanished = ask_groups(link, &mut streams, server, peer.read_only, hidden).await?;
+    let vanished = ask_groups(link, &mut lags.names, &mut streams, server, peer.read_only, hidden).await?;
+    lags.names.sweep();
     let is_cluster_node = info.is_cluster_node();
     let (version, identity) = (info.version, info.identity);
     Ok(Answer { version, identity, is_cluster_node, streams, redirects, vanished, entries_read })
+}
+
+/// What a process said of a stream, and where it sends us for it.
+type Said = (Result<StreamAnswer, Fault>, Option<Redirect>);
+
+/// Asks for streams and their groups. Of one whose large entries have not changed, only for the groups.
+async fn ask_streams(
+    link: &mut Link,
+    lags: &mut Lags,
+    peer: &Peer,
+    names: &[&Name],
+) -> Result<Vec<Said>, Fault> {
+    if lags.has_large() && !link.is_asking {
+        link.begin_tracking().await?;
+    }
+    link.take_changes();
+    let asks: Vec<_> = names.iter().map(|name| lags.ask(name, &link.tracking)).collect();
+    let mut said = ask_once(link, &mut lags.names, peer, &asks).await?;
+    // Those that have changed meanwhile are asked for once more.
+    let places = || said.iter().enumerate().filter(|(_, said)| said.is_none()).map(|(place, _)| place);
+    let open: Vec<_> = places().collect();
+    let again: Vec<_> = open.iter().map(|place| Ask::Stream(names[*place], 0)).collect();
+    for (place, now) in open.into_iter().zip(ask_once(link, &mut lags.names, peer, &again).await?) {
+        said[place] = now;
+    }
+    Ok(said.into_iter().flatten().collect())
+}
+
+/// `None` is of a stream that is known no more.
+async fn ask_once(
+    link: &mut Link,
+    known: &mut Names,
+    peer: &Peer,
+    asks: &[Ask<'_>],
+) -> Result<Vec<Option<Said>>, Fault> {
+    enum Heard {
+        All(Result<StreamAnswer, Fault>, bool),
+        Groups(Result<Vec<GroupInfo>, Fault>),
+    }
+    let read = |ask: &Ask<'_>, replies: &[Reply<'_>]| {
+        let heard = match ask {
+            Ask::Groups(..) => Heard::Groups(ask::groups_answer(ask, replies, known)),
+            Ask::Tracked(..) => {
+                let (answer, is_tracked) = ask::tracked_answer(ask, replies, known);
+                Heard::All(answer, is_tracked)
+            }
+            _ => Heard::All(ask::stream_answer(ask, replies, known), false),
+        };
+        (heard, redirect(replies, &peer.address))
+    };
+    let heard = link.ask(asks, read).await?;
+    for (ask, (heard, _)) in asks.iter().zip(&heard) {
+        match heard {
+            Heard::All(Ok(answer), true) => link.tracking.learn(ask.key(), &answer.stream),
+            Heard::All(_, false) if matches!(ask, Ask::Tracked(..)) => link.tracking.give_up(),
+            Heard::All(..) | Heard::Groups(Err(_)) => link.tracking.forget(ask.key()),
+            Heard::Groups(Ok(_)) => {}
+        }
+    }
+    link.take_changes();
+    let said = asks.iter().zip(heard).map(|(ask, (heard, redirect))| match heard {
+        Heard::All(answer, _) => Some((answer, redirect)),
+        Heard::Groups(Err(fault)) => Some((Err(fault), redirect)),
+        Heard::Groups(Ok(groups)) => {
+            let stream = link.tracking.with_groups(ask.key(), &groups)?;
+            Some((Ok(StreamAnswer { stream, groups }), redirect))
+        }
+    });
+    Ok(said.collect())
 }
 
 /// What a configuration expects of a stream in this state goes with it.
@@ -175,6 +241,7 @@ fn missing_groups(name: &Name, state: &Result<Option<Stream>, Fault>, server: &R
 /// stream that is gone, to another node.
 async fn ask_groups(
     link: &mut Link,
+    known: &mut Names,
     streams: &mut [StreamEntry],
     server: &RedisServer,
     read_only: bool,
@@ -192,7 +259,8 @@ async fn ask_groups(
         .map(|(key, group)| Ask::Consumers(key, &group.name, group.consumer_count))
         .collect();
     let mut pending = link.ask(&pending, ask::pending_answer).await?.into_iter();
-    let mut consumers = link.ask(&consumers, ask::consumers_answer).await?.into_iter();
+    let mut consumers =
+        link.ask(&consumers, |ask, replies| ask::consumers_answer(ask, replies, known)).await?.into_iter();
 
     // The answers come in the order of the questions, and those in the order of the groups.
     let mut vanished = 0;

@@ -45,5 +45,6 @@ pub mod search;
 pub mod sentinel;
 pub mod survey;
 pub mod tls;
+pub mod tracking;
 pub mod trust;
 pub mod wire;

@@ -61,7 +61,7 @@ impl Link {
     pub async fn ask<'a, T>(
         &mut self,
         asks: &[Ask<'a>],
-        read: impl Fn(&Ask<'a>, &[super::resp::Reply<'_>]) -> T,
+        mut read: impl FnMut(&Ask<'a>, &[super::resp::Reply<'_>]) -> T,
     ) -> Result<Vec<T>, Fault> {
         // One in front of each question, be it a transaction or a command.
         let asking = usize::from(self.is_asking);

@@ -4,7 +4,9 @@
 //! [`Replies`] has the bytes, and one [`Part`] for each value in them, in order; a [`Reply`] is one value with all that is
 //! within.
 
-use std::fmt;
+use std::{fmt, mem};
+
+use super::tracking::Changes;
 
 /// Longest line: of an error, a status, a number or a length. Redis's own are far shorter.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -62,6 +64,7 @@ pub struct Replies {
     open: Vec<Open>,
     /// Replies that are there in full.
     whole: usize,
+    changes: Changes,
 }
 
 impl Replies {
@@ -184,6 +187,7 @@ impl Replies {
             let Open { place, is_aside, .. } = *open;
             self.open.pop();
             if is_aside {
+                self.hear(place);
                 return self.parts.truncate(place);
             }
             let within = self.parts.len() - place;
@@ -193,6 +197,29 @@ impl Replies {
             }
         }
         self.whole += 1;
+    }
+}
+
+/// What is told besides replies.
+impl Replies {
+    /// Keys that have changed, as far as that was told since this was last asked.
+    pub fn take_changes(&mut self) -> Changes {
+        mem::take(&mut self.changes)
+    }
+
+    /// `invalidate` and a list of keys; nil is all of them.
+    fn hear(&mut self, place: usize) {
+        let text = |part: &Part| match *part {
+            Part::Text { from, length } => Some(&self.bytes[from as usize..][..length as usize]),
+            _ => None,
+        };
+        match &self.parts[place..] {
+            [Part::List { is_map: false, .. }, what, keys @ ..] if text(what) == Some(b"invalidate") => {
+                self.changes.all |= matches!(keys, [Part::Nil]);
+                self.changes.keys.extend(keys.iter().filter_map(text).map(Box::from));
+            }
+            _ => {}
+        }
     }
 }
 

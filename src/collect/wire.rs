@@ -18,6 +18,7 @@ use super::{
     error::{self, Broken},
     request::Requests,
     resp::{Items, Replies},
+    tracking::Changes,
 };
 use crate::model::fault::Fault;
 
@@ -87,6 +88,11 @@ impl Wire {
     #[must_use]
     pub fn replies(&self) -> Items<'_> {
         self.replies.iter()
+    }
+
+    /// Keys that have changed, as far as that was told since this was last asked.
+    pub fn take_changes(&mut self) -> Changes {
+        self.replies.take_changes()
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>, count: usize) -> Poll<Result<(), Broken>> {

@@ -1,7 +1,9 @@
 //! Names of streams, groups and consumers. In Redis a name is any string of bytes; people, labels and pages want text.
 
 use std::{
+    borrow::Borrow,
     cmp::Ordering,
+    collections::HashSet,
     fmt::{self, Write as _},
     hash::{Hash, Hasher},
     sync::Arc,
@@ -132,13 +134,43 @@ impl Hash for Name {
     }
 }
 
+/// So that a set of names is searched by bytes.
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+/// Names that are in use, each of them once: a consumer is mostly named alike in all groups, and in each poll.
+#[derive(Debug, Default)]
+pub struct Names(HashSet<Name>);
+
+impl Names {
+    /// The name that these bytes are.
+    pub fn get(&mut self, bytes: &[u8]) -> Name {
+        if let Some(name) = self.0.get(bytes) {
+            return name.clone();
+        }
+        let name = Name::from(bytes);
+        self.0.insert(name.clone());
+        name
+    }
+
+    /// Forgets those that nobody else uses.
+    pub fn sweep(&mut self) {
+        self.0.retain(|name| match &name.0 {
+            Repr::Plain(text) | Repr::Escaped { text, .. } => Arc::strong_count(text) > 1,
+        });
+    }
+}
+
 /// Whether `bytes` begin with what reads as an escape: `\x` and two hexadecimal digits.
 fn starts_with_escape(bytes: &[u8]) -> bool {
     matches!(bytes, [b'\\', b'x', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
 }
 
 fn has_escape(bytes: &[u8]) -> bool {
-    bytes.windows(4).any(starts_with_escape)
+    bytes.contains(&b'\\') && bytes.windows(4).any(starts_with_escape)
 }
 
 fn escape_into(text: &mut String, bytes: &[u8]) {
@@ -195,6 +227,18 @@ mod tests {
         for text in ["orders", "", "événements", "a\\b", "quote\"", "new\nline", "\\x", "\\xg0"] {
             assert_eq!(Name::from(text).text(), text);
         }
+    }
+
+    #[test]
+    fn a_name_is_there_once_as_long_as_it_is_used() {
+        let mut names = Names::default();
+        let (first, again) = (names.get(b"orders"), names.get(b"orders"));
+        assert!(std::ptr::eq(first.text(), again.text()));
+        let odd = names.get(b"\xff");
+        assert_eq!((odd.as_bytes(), names.0.len()), (&b"\xff"[..], 2));
+        drop((first, again));
+        names.sweep();
+        assert_eq!(names.0.iter().collect::<Vec<_>>(), [&odd]);
     }
 
     #[test]

@@ -102,6 +102,8 @@ fn add(requests: &mut Requests, command: &Command, key: &Name, database: u32) {
     let args = match command.words {
         "SELECT" => vec![u64::from(database).into()],
         "CLIENT SETINFO" => vec!["LIB-NAME".into(), env!("CARGO_PKG_NAME").into()],
+        "CLIENT TRACKING" => vec!["OFF".into()],
+        "CLIENT CACHING" => vec!["YES".into()],
         "INFO" => vec!["server".into()],
         "SCAN" => ["0", "COUNT", "1", "TYPE", "stream"].map(Arg::from).to_vec(),
         "XINFO STREAM" | "XINFO GROUPS" => vec![key],

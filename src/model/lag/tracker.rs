@@ -3,7 +3,7 @@
 //! At each poll: [`Tracker::observe`] one atomic snapshot, then ask [`Tracker::lag`] for every group. What is left open
 //! becomes wishes for pages; with those in hand, observe the newer snapshot that came with them and ask again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{
     GroupFacts, Lag, StreamFacts,
@@ -16,8 +16,10 @@ use super::{
 use crate::model::{name::Name, stream_id::StreamId};
 
 pub mod oldest;
+mod standing;
 mod trust;
 
+use standing::Standing;
 pub use trust::{CounterTrust, Trust};
 
 /// Most points of a walk that are remembered; beyond, every other one is dropped.
@@ -56,8 +58,7 @@ pub struct Tracker {
     groups: HashMap<Name, GroupMemory>,
     /// How often something was forgotten.
     era: u64,
-    /// Where each group stood in the latest snapshot.
-    positions: HashMap<Name, StreamId>,
+    standing: Standing,
 }
 
 impl Tracker {
@@ -72,7 +73,7 @@ impl Tracker {
             witness: Witness::default(),
             groups: HashMap::new(),
             era: 0,
-            positions: HashMap::new(),
+            standing: Standing::default(),
         }
     }
 
@@ -89,15 +90,15 @@ impl Tracker {
     }
 
     /// Takes in an atomic snapshot: the stream, and the last-delivered ID of each of its groups.
-    pub fn observe<'a>(&mut self, stream: &StreamFacts, groups: impl Iterator<Item = (&'a Name, StreamId)>) {
-        let groups: Vec<_> = groups.collect();
-        let names: HashSet<_> = groups.iter().map(|(name, _)| *name).collect();
-        // A group goes back only by hand, or where another stream has taken the name.
-        if groups.iter().any(|(name, x)| self.positions.get(*name).is_some_and(|before| x < before)) {
+    pub fn observe<'a>(
+        &mut self,
+        stream: &StreamFacts,
+        groups: impl Iterator<Item = (&'a Name, StreamId)> + Clone,
+    ) {
+        if self.standing.observe(groups) {
             self.forget();
         }
-        self.positions = groups.iter().map(|(name, x)| ((*name).clone(), *x)).collect();
-        self.groups.retain(|name, _| names.contains(name));
+        self.standing.keep(&mut self.groups);
         self.stream = *stream;
         self.view = View::of(stream).filter(|_| self.trust.memory);
         let Some(view) = self.view else {

@@ -177,10 +177,11 @@ pub fn servers_of(redis: &RedisServer) -> Servers {
     }
 }
 
-/// Streams that have all that is ever asked for: groups within the stream, pending entries, consumers.
+/// Streams that have all that is ever asked for: groups within the stream, pending entries, consumers, large entries.
 pub fn fill(redis: &RedisServer, database: u32) {
     for stream in ["orders", "events:eu"] {
-        let adds = (1..=9).map(|ms| format!("XADD {stream} {ms}-0 f v"));
+        let large = "v".repeat(20_000);
+        let adds = (1..=9).map(|ms| format!("XADD {stream} {ms}-0 f {large}"));
         let groups = [
             format!("XGROUP CREATE {stream} early 0"),
             format!("XGROUP CREATE {stream} workers 4-0"),

@@ -28,6 +28,8 @@ const LOST: &[(&str, &[&str])] = &[
     // Where the version is not known, a deletion may have left no trace.
     ("INFO", &["redis_stream_group_oldest_pending_deleted"]),
     ("CLIENT SETINFO", &[]),
+    ("CLIENT TRACKING", &[]),
+    ("CLIENT CACHING", &[]),
 ];
 const EVERY_NUMBER: &[&str] = &["redis_stream_"];
 const EVERY_STREAM: &[&str] = &[

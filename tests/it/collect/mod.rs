@@ -2,5 +2,6 @@
 
 mod agreement;
 mod cost;
+mod large;
 mod scope;
 mod series;

@@ -3,7 +3,7 @@
 //! It reads what the tracker trusts and changes nothing of it: the tracker is lent, the memory and the wishes are its own.
 //! So no lag can depend on whether an age is asked for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::Tracker;
 use crate::model::{
@@ -42,8 +42,7 @@ impl Oldest {
             self.groups.clear();
         }
         self.era = tracker.era;
-        let names: HashSet<_> = groups.iter().map(|(name, ..)| *name).collect();
-        self.groups.retain(|name, _| names.contains(name));
+        tracker.standing.keep(&mut self.groups);
         let found = groups.iter().map(|(name, x, lag)| {
             let mut forgotten = Remembered::default();
             let remembered = match tracker.view {

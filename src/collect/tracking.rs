@@ -1,0 +1,120 @@
+//! Streams with large entries, and what is known of them as long as they do not change.
+//!
+//! `XINFO STREAM` returns the first and the last entry whole. With entries of 100 kB that costs Redis ten times as much as
+//! all other questions about a stream, in each poll, and there is no other command for the rest of what it says; a script
+//! that leaves the entries out costs Redis still more. So Redis is asked to tell when such a stream changes
+//! (`CLIENT TRACKING`, opted in to for these keys), and as long as it does not, only the groups are asked for. What it tells
+//! comes in order with its replies: where nothing was told before a reply, nothing has changed before it.
+//!
+//! Whatever adds or removes entries is told of. `XSETID` is not: so what is known is read anew after [`LIFETIME`].
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use super::{
+    commands,
+    connect::Link,
+    decode::{GroupInfo, StreamInfo},
+    request::Requests,
+};
+use crate::model::{fault::Fault, name::Name};
+
+/// Bytes of an entry from which on it is large: copying both ends takes Redis as long as all else that is asked of a stream.
+pub const LARGE: u64 = 16 * 1024;
+
+/// Time after which what is known is read anew, changed or not.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+/// What Redis tells of, over one connection: another one begins anew.
+#[derive(Debug, Default)]
+pub struct Tracking {
+    state: State,
+    known: HashMap<Name, (StreamInfo, Instant)>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// It was not needed yet.
+    #[default]
+    Off,
+    On,
+    /// The user may not, or the server cannot.
+    Refused,
+}
+
+/// Keys that have changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// These.
+    pub keys: Vec<Box<[u8]>>,
+    /// All.
+    pub all: bool,
+}
+
+impl Tracking {
+    /// Whether Redis tells of changes.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.state == State::On
+    }
+
+    /// Whether all of a stream but its groups is known.
+    #[must_use]
+    pub fn knows(&self, name: &Name) -> bool {
+        self.known.get(name).is_some_and(|(_, since)| since.elapsed() < LIFETIME)
+    }
+
+    /// What is known of a stream that has these groups now.
+    #[must_use]
+    pub fn with_groups(&self, name: &Name, groups: &[GroupInfo]) -> Option<StreamInfo> {
+        let (stream, _) = self.known.get(name)?;
+        Some(StreamInfo { groups: groups.len() as u64, ..stream.clone() })
+    }
+
+    /// A stream was read, and Redis tells of changes from then on.
+    pub fn learn(&mut self, name: &Name, stream: &StreamInfo) {
+        self.known.insert(name.clone(), (stream.clone(), Instant::now()));
+    }
+
+    /// The user may not have this told: it is not asked for again.
+    pub fn give_up(&mut self) {
+        self.state = State::Refused;
+        self.known.clear();
+    }
+
+    /// A stream is gone, or nobody tells of its changes.
+    pub fn forget(&mut self, name: &Name) {
+        self.known.remove(name);
+    }
+}
+
+impl Link {
+    /// Has Redis tell of changes, unless it would not before.
+    ///
+    /// # Errors
+    /// No reply, or an error that concerns the whole server.
+    pub async fn begin_tracking(&mut self) -> Result<(), Fault> {
+        if self.tracking.state != State::Off {
+            return Ok(());
+        }
+        // Only in RESP3 is it told over the same connection.
+        let mut requests = Requests::one(&commands::HELLO, &["3".into()]);
+        requests.add(&commands::CLIENT_TRACKING, &["ON".into(), "OPTIN".into()]);
+        let is_on = self.request(&requests).await?.iter().all(|reply| reply.error().is_none());
+        self.tracking.state = if is_on { State::On } else { State::Refused };
+        Ok(())
+    }
+
+    /// Takes in what was told up to the latest reply.
+    pub fn take_changes(&mut self) {
+        let Changes { keys, all } = self.wire.take_changes();
+        if all {
+            self.tracking.known.clear();
+        }
+        for key in keys {
+            self.tracking.known.remove(&Name::from(&key[..]));
+        }
+    }
+}
