@@ -229,6 +229,7 @@ impl Node {
                 return None;
             }
             Err(fault) if fault.kind.is_server_wide() => {}
+            _ if !link.wire.is_clean() => {}
             _ => self.link = Some(link),
         }
         Some(result.map_err(closed_again))

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::{Instant, timeout_at};
 use tokio_util::io::poll_read_buf;
 
 use super::{
@@ -71,17 +72,39 @@ impl Wire {
     /// # Errors
     /// They do not come in time, or not at all, or are no replies.
     pub async fn receive(&mut self, count: usize) -> Result<(), Fault> {
-        self.replies.clear();
-        let timeout = self.timeout;
-        let received = tokio::time::timeout(timeout, poll_fn(|context| self.poll_receive(context, count)));
-        match received.await {
-            Ok(Ok(())) => {
-                self.awaited -= count;
-                Ok(())
-            }
-            Ok(Err(broken)) => Err(error::of_connection(&broken)),
-            Err(_) => Err(error::no_answer(timeout)),
+        self.clear();
+        let until = self.deadline();
+        let received = self.receive_until(count, until).await;
+        received.unwrap_or_else(|| Err(self.late()))
+    }
+
+    /// Waits for them until a moment; those before are still there. `None` is to wait on.
+    ///
+    /// # Errors
+    /// See [`Wire::receive`].
+    pub async fn receive_until(&mut self, count: usize, until: Instant) -> Option<Result<(), Fault>> {
+        let received = timeout_at(until, poll_fn(|context| self.poll_receive(context, count))).await.ok()?;
+        if received.is_ok() {
+            self.awaited -= count;
         }
+        Some(received.map_err(|broken| error::of_connection(&broken)))
+    }
+
+    /// When replies must have come that are waited for from now on.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// Replies have not come in time.
+    #[must_use]
+    pub fn late(&self) -> Fault {
+        error::no_answer(self.timeout)
+    }
+
+    /// The replies that were received last have been read.
+    pub fn clear(&mut self) {
+        self.replies.clear();
     }
 
     /// The replies that were received last.
