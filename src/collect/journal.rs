@@ -223,11 +223,11 @@ impl Journal {
                 let (state, before) = (group.health.state, self.ailing.remove(&key));
                 let after = ailment(before, state);
                 let (db, stream, name) = (entry.db, &entry.name, &group.name);
-                let (label, reason) = (state.label(), &*group.health.reason);
+                let (label, reason) = (state.label(), || group.health.reason.to_string());
                 if after.is_some() && after != before {
-                    tracing::warn!(redis, db, %stream, group = %name, state = label, reason, "group needs attention");
+                    tracing::warn!(redis, db, %stream, group = %name, state = label, reason = reason(), "group needs attention");
                 } else if after.is_none() && before.is_some() {
-                    tracing::info!(redis, db, %stream, group = %name, state = label, reason, "group is better");
+                    tracing::info!(redis, db, %stream, group = %name, state = label, reason = reason(), "group is better");
                 }
                 ailing.extend(after.map(|after| (key, after)));
             }
