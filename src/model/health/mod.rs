@@ -32,6 +32,7 @@ use super::{
     flow::Flow,
     history::{History, Observation},
     lag::Lag,
+    quarters::Quarters,
     snapshot::{Group, OldestPending, Stream},
     time::UnixMicros,
 };
@@ -168,16 +169,17 @@ impl Course {
 
     fn follow(&mut self, now: &Observation, rules: &Rules) -> Health {
         self.lost = self.lost.saturating_add(self.history.observe(now, rules.window));
+        let quarters = self.history.quarters();
         self.trend = match self.is_long(rules) {
-            true => self.trend.next(self.history.points(), rules.floor),
+            true => self.trend.next(self.history.points(), quarters.as_ref(), rules.floor),
             false => Trend::Unknown,
         };
         if self.trend == Trend::Rising {
             self.rose_at = Some(now.at);
         }
-        self.loses = self.keeps_losing(now, rules);
-        let (state, reason) = self.judge(now, rules);
-        let flow = Flow::of(&self.history, rules.window);
+        self.loses = self.keeps_losing(now, quarters.as_ref(), rules);
+        let (state, reason) = self.judge(now, quarters.as_ref(), rules);
+        let flow = Flow::of(&self.history, quarters.as_ref(), rules.window);
         Health { state, reason, flow, lost: Some(self.lost), activity: now.activity }
     }
 
@@ -186,7 +188,8 @@ impl Course {
         self.history.span() >= rules.claim_time.min(rules.window)
     }
 
-    fn judge(&self, now: &Observation, rules: &Rules) -> Verdict {
+    fn judge(&self, now: &Observation, quarters: Option<&Quarters>, rules: &Rules) -> Verdict {
+        let has_touched = || trend::has_touched(self.history.points(), quarters, rules.floor);
         if !now.waits() {
             return match self.history.quiet() {
                 Some(quiet) if quiet < QUIET => self.losing().unwrap_or((State::Ok, Reason::NothingWaits)),
@@ -197,7 +200,7 @@ impl Course {
             if now.pending > 0 && now.oldest_pending.is_none() {
                 return (State::Unknown, Reason::Unread);
             }
-            if trend::has_touched(self.history.points(), rules.floor) {
+            if has_touched() {
                 return (State::Ok, Reason::Touched { floor: rules.floor });
             }
             self.by_trend(now, rules)
@@ -205,7 +208,7 @@ impl Course {
         self.stuck(now, rules)
             .or_else(|| self.deserted(now, rules))
             .or_else(|| self.stalled(now, rules))
-            .or_else(|| self.behind(now, rules))
+            .or_else(|| self.behind(now, has_touched, rules))
             .or_else(|| unclaimed(now, rules))
             .unwrap_or_else(otherwise)
     }
@@ -245,10 +248,10 @@ impl Course {
     }
 
     /// Rule 8.
-    fn behind(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
+    fn behind(&self, now: &Observation, has_touched: impl Fn() -> bool, rules: &Rules) -> Option<Verdict> {
         let points = self.history.points();
-        let (first, last) = (points.front()?, points.back()?);
-        if self.rises(now, rules) {
+        let (first, last) = (points.first()?, points.latest()?);
+        if self.rises(now, has_touched, rules) {
             let over = self.history.span();
             let reason = Reason::Rises { from: first.backlog, to: last.backlog, over };
             return Some((State::FallingBehind, reason));
@@ -259,7 +262,7 @@ impl Course {
     /// The second half of rule 8.
     fn losing(&self) -> Option<Verdict> {
         let points = self.history.points();
-        let (first, last) = (points.front()?, points.back()?);
+        let (first, last) = (points.first()?, points.latest()?);
         self.loses.then(|| {
             let reason = Reason::Loses { lost: last.lost - first.lost, over: self.history.span() };
             (State::FallingBehind, reason)
@@ -267,23 +270,18 @@ impl Course {
     }
 
     /// Whether entries were lost in each of the last two quarters of the window; from then on, in its later half.
-    fn keeps_losing(&self, now: &Observation, rules: &Rules) -> bool {
-        let points = self.history.points();
-        let (Some(first), Some(last)) = (points.front(), points.back()) else { return false };
-        let span = last.at - first.at;
-        let lost_by =
-            |at: u64| points.iter().rfind(|point| point.at <= at).map_or(first.lost, |point| point.lost);
-        let (middle, late) = (lost_by(last.at - span / 2), lost_by(last.at - span / 4));
+    fn keeps_losing(&self, now: &Observation, quarters: Option<&Quarters>, rules: &Rules) -> bool {
+        let (Some(quarters), Some(last)) = (quarters, self.history.points().latest()) else { return false };
+        let (middle, late) = (quarters.middle.lost, quarters.late.lost);
         let begins = now.backlog().0 > rules.floor && middle < late && late < last.lost;
         self.is_long(rules) && (begins || self.loses && middle < last.lost)
     }
 
     /// Whether the backlog rises, or did a moment ago and is not done yet.
-    fn rises(&self, now: &Observation, rules: &Rules) -> bool {
+    fn rises(&self, now: &Observation, has_touched: impl Fn() -> bool, rules: &Rules) -> bool {
         let passed = self.rose_at.and_then(|at| now.at.0.checked_sub(at.0)).map(Duration::from_micros);
-        let is_done = || trend::has_touched(self.history.points(), rules.floor);
         self.trend == Trend::Rising
-            || self.is_long(rules) && passed.is_some_and(|passed| passed < QUIET) && !is_done()
+            || self.is_long(rules) && passed.is_some_and(|passed| passed < QUIET) && !has_touched()
     }
 
     /// Rules 12 to 14.
