@@ -7,7 +7,8 @@
 //! needed ([`dial`]s, over [`tls`] or not, with the [`credentials`] of that moment, which get their [`renewal`]),
 //! [`discover`]s streams (all nodes in one [`search`]), and [`measure`]s them: questions ([`ask`]) go out in pipelines of the [`commands`] that a user
 //! needs, replies are [`decode`]d into the model, and [`lags`] keeps what earlier polls proved, as far as the process can be
-//! [`trust`]ed. The [`chronicle`] remembers what polls saw of each group, to judge it by. [`journal`] logs what changes, and [`backoff`] spares a server that is down. [`check`] takes the same way
+//! [`trust`]ed. The [`chronicle`] remembers what polls saw of each group, to judge it by. Of what was judged there is a
+//! [`tally`]; the [`journal`] logs what changes, with what it [`told`] of groups before it, and [`backoff`] spares a server that is down. [`check`] takes the same way
 //! once, and tells of each step.
 //! No other layer imports the redis crate, but the demo, which writes.
 
@@ -41,5 +42,7 @@ pub mod route;
 pub mod search;
 pub mod sentinel;
 pub mod survey;
+pub mod tally;
 pub mod tls;
+pub mod told;
 pub mod trust;

@@ -95,7 +95,7 @@ impl Observation {
     }
 
     /// Whether this can be what became of the other.
-    fn follows(&self, before: &Observation) -> bool {
+    pub(super) fn follows(&self, before: &Observation) -> bool {
         let (now, then) = (&self.stream, &before.stream);
         let has_begun_anew = match (then.ends, now.ends) {
             (Some((then, _)), Some((now, _))) => now < then,

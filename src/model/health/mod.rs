@@ -306,3 +306,6 @@ fn unclaimed(now: &Observation, rules: &Rules) -> Option<Verdict> {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod plain;
