@@ -142,7 +142,7 @@ impl Flow {
         let drain = quarters.and_then(|quarters| {
             let before = &quarters.late;
             let shrunk = before.backlog.0.checked_sub(last.backlog.0).filter(|shrunk| *shrunk > 0)?;
-            let is_exact = [before, last].iter().all(|point| point.backlog.0 == point.backlog.1);
+            let is_exact = [before.backlog, last.backlog].iter().all(|(lower, upper)| lower == upper);
             let is_done = is_exact && before.lost == last.lost && last.backlog.0 > 0;
             let seconds = last.backlog.0 as f64 / rate(shrunk, last.at - before.at);
             is_done.then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))

@@ -1,9 +1,11 @@
 //! The points of one history, packed: what changes from one to the next takes few bytes, and that nothing does takes
-//! five. What is packed comes back bit by bit, whatever the numbers are.
+//! six. What is packed comes back bit by bit, whatever the numbers are.
 //!
-//! The oldest and the latest point stand as they are. Of each one after the oldest, the latest too, there is a record: the
-//! time since the one before, a byte that says what else follows, and that as differences. Numbers are in base 128, the
-//! lowest digits first.
+//! The oldest and the latest point stand as they are. Of each one after the oldest, the latest too, there is a record: its
+//! length, a byte that says what is different from the one before, the time since, and those differences. First come
+//! those of the [`Outline`], which is all that most readers want. A number of `n` bytes, the lowest first, begins with
+//! `n - 1` bits that are 0 and one that is 1; the other bits are the number. One of more than 56 bits follows a byte that
+//! is 0, as it is.
 
 use std::iter;
 
@@ -25,6 +27,19 @@ pub struct Point {
     /// How long it was known, in microseconds.
     pub known: u64,
     /// Entries that were removed from the stream before they were delivered, at least.
+    pub lost: u64,
+}
+
+/// What a point says of the backlog, and of what was lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline {
+    /// As in [`Point`].
+    pub at: u64,
+    /// As in [`Point`].
+    pub backlog: (u64, u64),
+    /// As in [`Point`].
+    pub low: (u64, u64),
+    /// As in [`Point`].
     pub lost: u64,
 }
 
@@ -60,14 +75,28 @@ impl Points {
 
     /// All of them, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = Point> {
+        self.read(EVERYTHING).map(|numbers| point_of(&numbers))
+    }
+
+    /// The outlines of all of them, oldest first: that is much less to unpack.
+    pub fn outlines(&self) -> impl Iterator<Item = Outline> {
+        self.read(OUTLINE).map(|numbers| {
+            let Point { at, backlog, low, lost, .. } = point_of(&numbers);
+            Outline { at, backlog, low, lost }
+        })
+    }
+
+    fn read(&self, wanted: u8) -> impl Iterator<Item = Numbers> {
         let (mut packed, mut numbers) = (&self.packed[..], numbers_of(&self.first));
+        let first = (self.len > 0).then_some(numbers);
         let rest = iter::from_fn(move || {
             (!packed.is_empty()).then(|| {
-                add(&mut numbers, &unpack(&mut packed));
-                point_of(&numbers)
+                add(&mut numbers, &unpack(packed, wanted));
+                packed = after(packed);
+                numbers
             })
         });
-        self.first().copied().into_iter().chain(rest)
+        first.into_iter().chain(rest)
     }
 
     /// How many there are.
@@ -110,8 +139,8 @@ impl Points {
         let goes_on = self.level > 0 && is_plain(&point) && point.backlog == self.latest.backlog;
         let mut before = numbers_of(&self.latest);
         let record = self.packed.get(self.tail..).unwrap_or_default();
-        if self.len > 1 && read(&mut { record }) < spacing {
-            let differences = unpack(&mut { record });
+        if self.len > 1 && time(record) < spacing {
+            let differences = unpack(record, EVERYTHING);
             before.iter_mut().zip(differences).for_each(|(number, more)| *number = number.wrapping_sub(more));
             point.low = (point.low.0.min(self.latest.low.0), point.low.1.min(self.latest.low.1));
             self.packed.truncate(self.tail);
@@ -131,10 +160,11 @@ impl Points {
         let mut first = None;
         while self.len > 1 {
             let numbers = first.get_or_insert_with(|| numbers_of(&self.first));
-            if numbers[0].wrapping_add(read(&mut { packed })) > until {
+            if numbers[0].wrapping_add(time(packed)) > until {
                 break;
             }
-            add(numbers, &unpack(&mut packed));
+            add(numbers, &unpack(packed, EVERYTHING));
+            packed = after(packed);
             self.len -= 1;
         }
         let gone = self.packed.len() - packed.len();
@@ -159,19 +189,19 @@ fn numbers_of(point: &Point) -> Numbers {
     [
         point.at,
         point.backlog.0,
-        point.added,
-        point.delivered,
-        point.acknowledged,
-        point.known.wrapping_sub(point.at),
         point.lost,
         point.backlog.1.wrapping_sub(point.backlog.0),
         point.backlog.0.wrapping_sub(point.low.0),
         point.backlog.1.wrapping_sub(point.low.1),
+        point.added,
+        point.delivered,
+        point.acknowledged,
+        point.known.wrapping_sub(point.at),
     ]
 }
 
 fn point_of(numbers: &Numbers) -> Point {
-    let [at, lower, added, delivered, acknowledged, unknown, lost, width, above, above_upper] = *numbers;
+    let [at, lower, lost, width, above, above_upper, added, delivered, acknowledged, unknown] = *numbers;
     let upper = lower.wrapping_add(width);
     Point {
         at,
@@ -189,54 +219,63 @@ fn add(numbers: &mut Numbers, differences: &Numbers) {
     numbers.iter_mut().zip(differences).for_each(|(number, more)| *number = number.wrapping_add(*more));
 }
 
+/// The place of each number that may be different, with the bit that says so. Low marks change together.
+const DIFFERENT: [(usize, u8); 9] =
+    [(1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (6, 16), (7, 32), (8, 64), (9, 128)];
+
+/// The bits of all numbers, and of those that make an outline.
+const EVERYTHING: u8 = 255;
+const OUTLINE: u8 = 15;
+
 /// Adds the record of a point: what its numbers are more than those of the one before.
 fn pack(packed: &mut Vec<u8>, before: &Numbers, numbers: &Numbers) {
     let difference = |place: usize| numbers[place].wrapping_sub(before[place]);
-    let mut record = Record { bytes: [0; LONGEST], len: 0 };
+    let changed = DIFFERENT.iter().filter(|(place, _)| difference(*place) != 0);
+    let bits = changed.fold(0, |bits, (_, bit)| bits | bit);
+    let mut record = Record { bytes: [0; LONGEST], len: HEAD };
     record.write(difference(0));
-    let (place_of_bits, mut bits) = (record.len, 0);
-    record.len += 1;
-    for (place, bit) in ALONE {
-        if difference(place) != 0 {
-            bits |= bit;
-            record.write(zigzag(difference(place)));
-        }
+    for (place, _) in DIFFERENT.iter().filter(|(_, bit)| bits & bit != 0) {
+        record.write(zigzag(difference(*place)));
     }
-    if TOGETHER.iter().any(|place| difference(*place) != 0) {
-        bits |= BIT_TOGETHER;
-        TOGETHER.iter().for_each(|place| record.write(zigzag(difference(*place))));
-    }
-    record.bytes[place_of_bits] = bits;
+    record.bytes[0] = record.len as u8;
+    record.bytes[1] = bits;
     if packed.capacity() - packed.len() < record.len {
         packed.reserve_exact(record.len.max(ROOM));
     }
     packed.extend_from_slice(&record.bytes[..record.len]);
 }
 
-/// The differences of a record, which is taken off what is packed.
-fn unpack(packed: &mut &[u8]) -> Numbers {
+/// The differences that are wanted of the first record; others are 0.
+#[inline]
+fn unpack(packed: &[u8], wanted: u8) -> Numbers {
     let mut differences = Numbers::default();
-    differences[0] = read(packed);
-    let bits = packed.split_off_first().copied().unwrap_or(0);
-    for (place, bit) in ALONE {
+    let bits = packed.get(1).copied().unwrap_or(0) & wanted;
+    let mut packed = packed.get(HEAD..).unwrap_or_default();
+    differences[0] = read(&mut packed);
+    for (place, bit) in DIFFERENT {
         if bits & bit != 0 {
-            differences[place] = unzigzag(read(packed));
+            differences[place] = unzigzag(read(&mut packed));
         }
-    }
-    if bits & BIT_TOGETHER != 0 {
-        TOGETHER.iter().for_each(|place| differences[*place] = unzigzag(read(packed)));
     }
     differences
 }
 
-/// Numbers with a bit of their own, and those that share one: both follow where any of them changed.
-const ALONE: [(usize, u8); 7] = [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 64)];
-const TOGETHER: [usize; 2] = [8, 9];
-const BIT_TOGETHER: u8 = 128;
+/// The time since the point before, by the first record.
+fn time(packed: &[u8]) -> u64 {
+    read(&mut packed.get(HEAD..).unwrap_or_default())
+}
+
+/// What follows the first record.
+fn after(packed: &[u8]) -> &[u8] {
+    packed.first().and_then(|len| packed.get(usize::from(*len)..)).unwrap_or_default()
+}
+
+/// Bytes of a record before its numbers: its length, and what is different.
+const HEAD: usize = 2;
 
 /// Bytes of the longest number, and of the longest record.
-const LONGEST_NUMBER: usize = 10;
-const LONGEST: usize = 1 + 10 * LONGEST_NUMBER;
+const LONGEST_NUMBER: usize = 9;
+const LONGEST: usize = HEAD + 10 * LONGEST_NUMBER;
 
 struct Record {
     bytes: [u8; LONGEST],
@@ -244,28 +283,36 @@ struct Record {
 }
 
 impl Record {
-    fn write(&mut self, mut number: u64) {
-        while number >= 128 {
-            self.bytes[self.len] = number as u8 | 128;
-            self.len += 1;
-            number >>= 7;
-        }
-        self.bytes[self.len] = number as u8;
-        self.len += 1;
+    fn write(&mut self, number: u64) {
+        let bits = u64::BITS - number.leading_zeros();
+        let (bytes, len) = match bits.max(1).div_ceil(7) {
+            n @ ..=8 => ((number << n | 1 << (n - 1)).to_le_bytes(), n as usize),
+            _ => {
+                self.len += 1;
+                (number.to_le_bytes(), 8)
+            }
+        };
+        self.bytes[self.len..self.len + len].copy_from_slice(&bytes[..len]);
+        self.len += len;
     }
 }
 
 /// Takes a number off what is packed.
+#[inline]
 fn read(packed: &mut &[u8]) -> u64 {
-    let (mut number, mut shift) = (0, 0);
-    while let Some(byte) = packed.split_off_first() {
-        number |= u64::from(byte & 127) << shift;
-        shift += 7;
-        if *byte < 128 {
-            break;
-        }
+    let Some(first) = packed.first().copied() else { return 0 };
+    let is_long = first == 0;
+    if is_long {
+        packed.split_off_first();
     }
-    number
+    let word = packed.first_chunk().copied().unwrap_or_else(|| {
+        let mut word = [0; 8];
+        word.iter_mut().zip(*packed).for_each(|(byte, packed)| *byte = *packed);
+        word
+    });
+    let (word, len) = (u64::from_le_bytes(word), if is_long { 8 } else { first.trailing_zeros() + 1 });
+    *packed = packed.get(len as usize..).unwrap_or_default();
+    if is_long { word } else { word << (u64::BITS - 8 * len) >> (u64::BITS - 7 * len) }
 }
 
 /// A difference as a number that is small where the difference is small, up or down.

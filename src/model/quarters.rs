@@ -1,7 +1,7 @@
 //! What the points of a history say of its quarters, read in one pass: the lowest and the highest backlog of each part of
 //! the time, and where things stood when the later half and the last quarter began.
 
-use super::points::{Point, Points};
+use super::points::{Outline, Points};
 
 /// Bounds of the lowest and of the highest backlog of a part of the time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,10 +15,10 @@ pub struct Marks {
 /// A history cut into quarters. The first two are only ever looked at together.
 #[derive(Clone, Copy, Debug)]
 pub struct Quarters {
-    /// The latest point of the earlier half.
-    pub middle: Point,
+    /// How many entries were lost by the latest point of the earlier half.
+    pub lost_by_middle: u64,
     /// The latest point before the last quarter.
-    pub late: Point,
+    pub late: Outline,
     /// Bounds of the backlog at the beginning, after two and three quarters, and at the end.
     seams: [(f64, f64); 4],
     /// Of the points of the earlier half, of the third quarter and of the last one, each with its ends.
@@ -48,27 +48,31 @@ impl Quarters {
         let times = [0.5, 0.75, 1.0].map(|share| span * share);
         let (middle_at, late_at) = (last.at - micros / 2, last.at - micros / 4);
         let mut quarters = Quarters {
-            middle: *first,
-            late: *first,
+            lost_by_middle: first.lost,
+            late: Outline { at: first.at, backlog: first.backlog, low: first.low, lost: first.lost },
             seams: [bounds(first.backlog); 4],
             parts: [Range { low: (u64::MAX, u64::MAX), high: (0, 0) }; 3],
         };
         let (mut before, mut seam) = ((0.0, first.backlog), 0);
-        for point in points.iter() {
+        for point in points.outlines() {
             let time = (point.at - first.at) as f64;
             while let Some(of_seam) = times.get(seam).filter(|of_seam| time >= **of_seam) {
                 seam += 1;
                 quarters.seams[seam] = between(before, (time, point.backlog), *of_seam);
             }
-            let [is_early, is_third, is_late] =
-                [time <= times[0], time >= times[0] && time <= times[1], time >= times[1]];
-            for (part, is_within) in quarters.parts.iter_mut().zip([is_early, is_third, is_late]) {
-                if is_within {
-                    part.take_in(&point);
-                }
+            // A point on a seam belongs to either side.
+            let [early, third, late] = &mut quarters.parts;
+            if time <= times[0] {
+                early.take_in(&point);
+            }
+            if time >= times[0] && time <= times[1] {
+                third.take_in(&point);
+            }
+            if time >= times[1] {
+                late.take_in(&point);
             }
             if point.at <= middle_at {
-                quarters.middle = point;
+                quarters.lost_by_middle = point.lost;
             }
             if point.at <= late_at {
                 quarters.late = point;
@@ -99,7 +103,7 @@ impl Quarters {
 }
 
 impl Range {
-    fn take_in(&mut self, point: &Point) {
+    fn take_in(&mut self, point: &Outline) {
         self.low = (self.low.0.min(point.low.0), self.low.1.min(point.low.1));
         self.high = (self.high.0.max(point.backlog.0), self.high.1.max(point.backlog.1));
     }

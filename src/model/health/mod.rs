@@ -272,7 +272,7 @@ impl Course {
     /// Whether entries were lost in each of the last two quarters of the window; from then on, in its later half.
     fn keeps_losing(&self, now: &Observation, quarters: Option<&Quarters>, rules: &Rules) -> bool {
         let (Some(quarters), Some(last)) = (quarters, self.history.points().latest()) else { return false };
-        let (middle, late) = (quarters.middle.lost, quarters.late.lost);
+        let (middle, late) = (quarters.lost_by_middle, quarters.late.lost);
         let begins = now.backlog().0 > rules.floor && middle < late && late < last.lost;
         self.is_long(rules) && (begins || self.loses && middle < last.lost)
     }
