@@ -219,9 +219,8 @@ fn add(numbers: &mut Numbers, differences: &Numbers) {
     numbers.iter_mut().zip(differences).for_each(|(number, more)| *number = number.wrapping_add(*more));
 }
 
-/// The place of each number that may be different, with the bit that says so. Low marks change together.
-const DIFFERENT: [(usize, u8); 9] =
-    [(1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (6, 16), (7, 32), (8, 64), (9, 128)];
+/// The bit that says that a number is different, by its place. That of the time always is; low marks are so together.
+const BITS: [u8; 10] = [0, 1, 2, 4, 8, 8, 16, 32, 64, 128];
 
 /// The bits of all numbers, and of those that make an outline.
 const EVERYTHING: u8 = 255;
@@ -229,13 +228,16 @@ const OUTLINE: u8 = 15;
 
 /// Adds the record of a point: what its numbers are more than those of the one before.
 fn pack(packed: &mut Vec<u8>, before: &Numbers, numbers: &Numbers) {
-    let difference = |place: usize| numbers[place].wrapping_sub(before[place]);
-    let changed = DIFFERENT.iter().filter(|(place, _)| difference(*place) != 0);
-    let bits = changed.fold(0, |bits, (_, bit)| bits | bit);
+    let mut differences = *numbers;
+    differences.iter_mut().zip(before).for_each(|(number, before)| *number = number.wrapping_sub(*before));
+    let bit = |(difference, bit): (&u64, &u8)| if *difference == 0 { 0 } else { *bit };
+    let bits = differences.iter().zip(&BITS).map(bit).fold(0, |bits, bit| bits | bit);
     let mut record = Record { bytes: [0; LONGEST], len: HEAD };
-    record.write(difference(0));
-    for (place, _) in DIFFERENT.iter().filter(|(_, bit)| bits & bit != 0) {
-        record.write(zigzag(difference(*place)));
+    record.write(differences[0]);
+    for (difference, bit) in differences.iter().zip(&BITS) {
+        if bits & bit != 0 {
+            record.write(zigzag(*difference));
+        }
     }
     record.bytes[0] = record.len as u8;
     record.bytes[1] = bits;
@@ -248,16 +250,11 @@ fn pack(packed: &mut Vec<u8>, before: &Numbers, numbers: &Numbers) {
 /// The differences that are wanted of the first record; others are 0.
 #[inline]
 fn unpack(packed: &[u8], wanted: u8) -> Numbers {
-    let mut differences = Numbers::default();
     let bits = packed.get(1).copied().unwrap_or(0) & wanted;
     let mut packed = packed.get(HEAD..).unwrap_or_default();
-    differences[0] = read(&mut packed);
-    for (place, bit) in DIFFERENT {
-        if bits & bit != 0 {
-            differences[place] = unzigzag(read(&mut packed));
-        }
-    }
-    differences
+    let time = read(&mut packed);
+    let mut next = |bit: u8| if bits & bit == 0 { 0 } else { unzigzag(read(&mut packed)) };
+    [time, next(1), next(2), next(4), next(8), next(8), next(16), next(32), next(64), next(128)]
 }
 
 /// The time since the point before, by the first record.
@@ -300,19 +297,27 @@ impl Record {
 /// Takes a number off what is packed.
 #[inline]
 fn read(packed: &mut &[u8]) -> u64 {
-    let Some(first) = packed.first().copied() else { return 0 };
-    let is_long = first == 0;
-    if is_long {
-        packed.split_off_first();
+    if let Some(word) = packed.first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let len = word.trailing_zeros() + 1;
+        if len <= 8 {
+            *packed = packed.get(len as usize..).unwrap_or_default();
+            return word << (u64::BITS - 8 * len) >> (u64::BITS - 7 * len);
+        }
     }
-    let word = packed.first_chunk().copied().unwrap_or_else(|| {
-        let mut word = [0; 8];
-        word.iter_mut().zip(*packed).for_each(|(byte, packed)| *byte = *packed);
-        word
-    });
-    let (word, len) = (u64::from_le_bytes(word), if is_long { 8 } else { first.trailing_zeros() + 1 });
-    *packed = packed.get(len as usize..).unwrap_or_default();
-    if is_long { word } else { word << (u64::BITS - 8 * len) >> (u64::BITS - 7 * len) }
+    read_apart(packed)
+}
+
+/// The same of a number that is long, or near the end.
+#[cold]
+fn read_apart(packed: &mut &[u8]) -> u64 {
+    let first = packed.first().copied().unwrap_or(0);
+    let (skipped, len) = if first == 0 { (1, 8) } else { (0, first.trailing_zeros() + 1) };
+    let bytes = packed.get(skipped..).unwrap_or_default();
+    let mut word = [0; 8];
+    word.iter_mut().zip(bytes).take(len as usize).for_each(|(byte, packed)| *byte = *packed);
+    *packed = bytes.get(len as usize..).unwrap_or_default();
+    u64::from_le_bytes(word) >> if first == 0 { 0 } else { len }
 }
 
 /// A difference as a number that is small where the difference is small, up or down.

@@ -60,16 +60,11 @@ impl Quarters {
                 seam += 1;
                 quarters.seams[seam] = between(before, (time, point.backlog), *of_seam);
             }
+            let part = seam.min(2);
+            quarters.parts[part].take_in(&point);
             // A point on a seam belongs to either side.
-            let [early, third, late] = &mut quarters.parts;
-            if time <= times[0] {
-                early.take_in(&point);
-            }
-            if time >= times[0] && time <= times[1] {
-                third.take_in(&point);
-            }
-            if time >= times[1] {
-                late.take_in(&point);
+            if part > 0 && time == times[part - 1] {
+                quarters.parts[part - 1].take_in(&point);
             }
             if point.at <= middle_at {
                 quarters.lost_by_middle = point.lost;
