@@ -15,6 +15,7 @@ use super::{
     keyspace::{Gathered, Keyspace},
     locate::Locator,
     roll::Scope,
+    tally::Tally,
 };
 use crate::{
     config::RedisServer,
@@ -23,7 +24,7 @@ use crate::{
         fault::{Fault, FaultKind},
         guests::Heard,
         lag::Policy,
-        snapshot::{Incomplete, Poll, StreamEntry},
+        snapshot::{Incomplete, Poll},
         time::UnixMicros,
     },
 };
@@ -165,10 +166,8 @@ impl Gauge {
         self.counters.commands += self.locator.take_commands();
         let mut poll = self.merged(gathered?, started);
         self.chronicle.judge(&mut poll);
-        for cut in poll.cuts() {
-            self.counters.left_out[cut.limit as usize] += cut.left_out;
-        }
-        self.counters.lag_disagreements += self.journal.measured(&poll);
+        let tally = Tally::of(&poll, &mut self.counters);
+        self.journal.measured(&poll, &tally);
         Ok(poll)
     }
 
@@ -206,8 +205,7 @@ impl Gauge {
         let (mut versions, mut streams) = (BTreeSet::new(), Vec::new());
         let (mut incomplete, mut cuts) = (Vec::new(), Vec::new());
         for mut gathered in all {
-            let faults = gathered.streams.iter().flat_map(StreamEntry::faults).chain(&gathered.incomplete);
-            faults.for_each(|fault| counters.count(fault.kind));
+            gathered.incomplete.iter().for_each(|fault| counters.count(fault.kind));
             counters.faults[FaultKind::Vanished as usize] += gathered.vanished;
             counters.lag_entries_read += gathered.entries_read;
             versions.append(&mut gathered.versions);

@@ -1,12 +1,8 @@
 //! What is logged about a server: the changes, not every failure. One line when something breaks, one when it is whole.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    mem,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{connect::Peer, trust::Role};
+use super::{connect::Peer, tally::Tally, told::Told, trust::Role};
 use crate::{
     config::HostPort,
     model::{
@@ -14,7 +10,7 @@ use crate::{
         health::State,
         limits::Limit,
         name::Name,
-        snapshot::{Group, Poll},
+        snapshot::{Group, Poll, StreamEntry},
     },
 };
 
@@ -30,10 +26,10 @@ pub struct Journal {
     failing: BTreeMap<Name, FaultKind>,
     /// Whether oldest undelivered entries may not be read.
     lacks_ages: bool,
-    /// Groups whose lag Redis reports wrongly, by stream.
-    disagreeing: BTreeSet<(Name, Name)>,
-    /// Groups that somebody should look at, by database and stream.
-    ailing: BTreeMap<(u32, Name, Name), State>,
+    /// Groups whose lag Redis reports wrongly.
+    disagreeing: Told<()>,
+    /// Groups that somebody should look at.
+    ailing: Told<State>,
     /// Whether no Sentinel can be asked.
     is_unguided: bool,
     /// Which limits leave something out, in the order of [`Limit::ALL`].
@@ -144,25 +140,34 @@ impl Journal {
         }
     }
 
-    /// What a poll found. Returns the number of groups whose lag Redis reports wrongly.
-    pub fn measured(&mut self, poll: &Poll) -> u64 {
-        self.faults(poll);
-        if self.is_of_guests {
-            return 0;
+    /// What a poll found. It is gone over for what there is to tell, or was told before; mostly that is nothing.
+    pub fn measured(&mut self, poll: &Poll, tally: &Tally) {
+        if tally.has_faults || !self.failing.is_empty() {
+            self.faults(poll);
         }
-        self.ages(poll);
-        self.limits(poll);
-        self.states(poll);
-        self.disagreements(poll)
+        if self.is_of_guests {
+            return;
+        }
+        if tally.lacks_ages || self.lacks_ages {
+            self.ages(poll);
+        }
+        if tally.is_cut || self.limited.contains(&true) {
+            self.limits(poll, tally);
+        }
+        if tally.has_ailing || !self.ailing.is_empty() {
+            self.states(poll);
+        }
+        if tally.disagreements > 0 || !self.disagreeing.is_empty() {
+            self.disagreements(poll);
+        }
     }
 
     /// Each limit is told once, with the first place where it leaves something out.
-    fn limits(&mut self, poll: &Poll) {
+    fn limits(&mut self, poll: &Poll, tally: &Tally) {
         let redis = &*self.redis;
         for (limit, was_limited) in Limit::ALL.iter().zip(&mut self.limited) {
-            let cuts = || poll.cuts().filter(|cut| cut.limit == *limit);
-            let (first, left_out) = (cuts().next(), cuts().map(|cut| cut.left_out).sum::<u64>());
-            let limit = limit.label();
+            let first = poll.cuts().find(|cut| cut.limit == *limit);
+            let (limit, left_out) = (limit.label(), tally.left_out[*limit as usize]);
             match first {
                 Some(first) if !*was_limited => {
                     let mut streams = poll.streams.iter();
@@ -216,49 +221,36 @@ impl Journal {
     /// One line when a group gets into a bad state, or from one into another, and one when it is known to be out of it.
     fn states(&mut self, poll: &Poll) {
         let redis = &*self.redis;
-        let mut ailing = BTreeMap::new();
-        for entry in &poll.streams {
-            for group in entry.groups() {
-                let key = (entry.db, entry.name.clone(), group.name.clone());
-                let (state, before) = (group.health.state, self.ailing.remove(&key));
-                let after = ailment(before, state);
-                let (db, stream, name) = (entry.db, &entry.name, &group.name);
-                let (label, reason) = (state.label(), &*group.health.reason);
-                if after.is_some() && after != before {
-                    tracing::warn!(redis, db, %stream, group = %name, state = label, reason, "group needs attention");
-                } else if after.is_none() && before.is_some() {
-                    tracing::info!(redis, db, %stream, group = %name, state = label, reason, "group is better");
-                }
-                ailing.extend(after.map(|after| (key, after)));
-            }
-        }
         // What could not be read is no better for that.
-        let unseen = mem::take(&mut self.ailing).into_iter();
-        ailing.extend(unseen.filter(|((_, stream, _), _)| self.failing.contains_key(stream)));
-        self.ailing = ailing;
+        let failing = &self.failing;
+        let keeps = |entry: &StreamEntry| failing.contains_key(&entry.name);
+        let tell = |entry: &StreamEntry, group: &Group, before: Option<State>| {
+            let state = group.health.state;
+            let after = ailment(before, state);
+            let (db, stream, name) = (entry.db, &entry.name, &group.name);
+            let (label, reason) = (state.label(), || group.health.reason.to_string());
+            if after.is_some() && after != before {
+                tracing::warn!(redis, db, %stream, group = %name, state = label, reason = reason(), "group needs attention");
+            } else if after.is_none() && before.is_some() {
+                tracing::info!(redis, db, %stream, group = %name, state = label, reason = reason(), "group is better");
+            }
+            after
+        };
+        self.ailing.revise(poll, tell, keeps);
     }
 
     /// A group is named once, for as long as it exists: a number that is wrong now and then would fill the log.
-    fn disagreements(&mut self, poll: &Poll) -> u64 {
-        let (mut count, mut named) = (0, BTreeSet::new());
-        for entry in &poll.streams {
-            for group in entry.groups() {
-                let key = (entry.name.clone(), group.name.clone());
-                let is_named = self.disagreeing.contains(&key);
-                let contradicts = group.lag.contradicts(group.reported_lag);
-                count += u64::from(contradicts);
-                if contradicts && !is_named {
-                    let (redis, stream, name) = (&*self.redis, &entry.name, &group.name);
-                    let reason = contradiction(group);
-                    tracing::info!(redis, %stream, group = %name, reason, "redis reports a wrong lag");
-                }
-                if contradicts || is_named {
-                    named.insert(key);
-                }
+    fn disagreements(&mut self, poll: &Poll) {
+        let redis = &*self.redis;
+        let tell = |entry: &StreamEntry, group: &Group, named: Option<()>| {
+            let contradicts = group.lag.contradicts(group.reported_lag);
+            if contradicts && named.is_none() {
+                let (stream, name, reason) = (&entry.name, &group.name, contradiction(group));
+                tracing::info!(redis, %stream, group = %name, reason, "redis reports a wrong lag");
             }
-        }
-        self.disagreeing = named;
-        count
+            named.or_else(|| contradicts.then_some(()))
+        };
+        self.disagreeing.revise(poll, tell, |_| false);
     }
 }
 

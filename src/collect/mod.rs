@@ -6,8 +6,11 @@
 //! of several. Of a [`cluster`], a [`survey`] finds the nodes and the [`route`] to each stream. A node [`connect`]s when
 //! needed ([`dial`]s, over [`tls`] or not, with the [`credentials`] of that moment, which get their [`renewal`]),
 //! [`discover`]s streams (all nodes in one [`search`]), and [`measure`]s them: questions ([`ask`]) go out in a
-//! [`pipeline`] of [`request`]s, the [`commands`] that a user needs, over the [`wire`]; replies ([`resp`]) are [`decode`]d into the model, and [`lags`] keeps what earlier polls proved, as far as the process can be
-//! [`trust`]ed. The [`chronicle`] remembers what polls saw of each group, to judge it by. [`journal`] logs what changes, and [`backoff`] spares a server that is down. [`check`] takes the same way
+//! [`pipeline`] of [`request`]s, the [`commands`] that a user needs, over the [`wire`]; replies ([`resp`]) are [`decode`]d
+//! into the model, but for what did not change since ([`tracking`]), and [`lags`] keeps what earlier polls proved, as far as
+//! the process can be [`trust`]ed. The [`chronicle`] remembers what polls saw of each group, to judge it by. Of what was
+//! judged there is a [`tally`]; the [`journal`] logs what changes, with what it [`told`] of groups before it, and
+//! [`backoff`] spares a server that is down. [`check`] takes the same way
 //! once, and tells of each step.
 //! No other layer speaks Redis's protocol, but the demo, which writes, and does so by the redis crate.
 
@@ -44,7 +47,9 @@ pub mod route;
 pub mod search;
 pub mod sentinel;
 pub mod survey;
+pub mod tally;
 pub mod tls;
+pub mod told;
 pub mod tracking;
 pub mod trust;
 pub mod wire;

@@ -4,7 +4,7 @@
 //! Newer orders are followed between two polls, and so is another share. Until it is known which share it is, nothing is
 //! polled.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -33,6 +33,8 @@ pub struct Poller {
     part: watch::Receiver<Part>,
     /// The server as last published, but for its counters and guests.
     server: Server,
+    /// The poll before its latest one, while somebody reads it: to free it is not for those who have to answer.
+    former: Option<Arc<Poll>>,
     gauge: Gauge,
 }
 
@@ -47,16 +49,19 @@ pub struct Board {
 
 impl Board {
     /// Changes what the snapshot has of a server, unless that is no longer ours to tell of: a poll that was under way when
-    /// the server was removed, or became another one, brings nothing back.
+    /// the server was removed, or became another one, brings nothing back. Whoever reads the snapshot waits for `change`.
     pub fn publish(&self, name: &str, change: impl FnOnce(&mut Server)) {
+        let mut former = None;
         self.snapshot.send_if_modified(|snapshot| {
             let place = snapshot.servers.iter().position(|other| *other.name == *name);
             let Some(place) = place.filter(|_| !self.retired.is_cancelled()) else { return false };
             let mut next = Snapshot::clone(snapshot);
             change(Arc::make_mut(&mut next.servers[place]));
-            *snapshot = Arc::new(next);
+            former = Some(mem::replace(snapshot, Arc::new(next)));
             true
         });
+        // To free a poll takes its time: nobody waits for that any more.
+        drop(former);
     }
 }
 
@@ -72,6 +77,7 @@ impl Poller {
             board,
             part,
             server,
+            former: None,
             gauge: Gauge::new(assignment, scope, journal),
         }
     }
@@ -161,20 +167,24 @@ impl Poller {
 
     /// Polls once and publishes what came of it. Returns the number of entries that were read in order to count them.
     pub async fn round(&mut self) -> u64 {
-        let latest = self.gauge.poll().await.map(|poll| self.server.poll = Some(Arc::new(poll)));
+        self.former = None;
+        let latest = self.gauge.poll().await.map(|poll| {
+            self.former = self.server.poll.replace(Arc::new(poll));
+        });
         self.gauge.journal.ended(&latest, self.server.poll.as_deref());
         self.server.latest = Some(latest);
         let counted = self.gauge.take_counters();
         self.publish(&counted);
+        self.former.take_if(|former| Arc::strong_count(former) == 1);
         counted.lag_entries_read
     }
 
     /// Publishes the server as it is now, with what was counted since it last was.
     pub(super) fn publish(&self, counted: &Counters) {
+        let mut server = self.server.clone();
         self.board.publish(&self.server.name, |published| {
-            let mut server = self.server.clone();
             server.guests = published.guests.take();
-            server.counters = std::mem::take(&mut published.counters);
+            server.counters = mem::take(&mut published.counters);
             server.counters.add(counted);
             *published = server;
         });

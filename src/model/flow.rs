@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use super::{
     history::{History, MOST_POINTS, Observation, micros},
+    quarters::Quarters,
     stream_id::StreamId,
 };
 
@@ -121,15 +122,16 @@ pub struct Flow {
 const KNOWN_SHARE: f64 = 0.8;
 
 impl Flow {
-    /// By the history; nothing yet where it is too short for a pace to mean anything.
+    /// By the history and what was read of it ([`History::quarters`]); nothing yet where it is too short for a pace to mean
+    /// anything.
     #[must_use]
-    pub fn of(history: &History, window: Duration) -> Flow {
+    pub fn of(history: &History, quarters: Option<&Quarters>, window: Duration) -> Flow {
         let points = history.points();
-        let (Some(first), Some(last), Some(latest)) = (points.front(), points.back(), history.latest())
+        let (Some(first), Some(last), Some(latest)) = (points.first(), points.latest(), history.latest())
         else {
             return Flow::default();
         };
-        let span = last.at - first.at;
+        let span = points.span();
         if span == 0 || span < micros(window) / u64::from(MOST_POINTS) {
             return Flow::default();
         }
@@ -137,13 +139,13 @@ impl Flow {
         let known = last.known - first.known;
         let is_known = known as f64 >= span as f64 * KNOWN_SHARE;
         let of_known = |count: u64| is_known.then(|| rate(count, known));
-        let before = points.iter().rfind(|point| point.at <= last.at - span / 4).unwrap_or(first);
-        let shrunk = before.backlog.0.checked_sub(last.backlog.0).filter(|shrunk| *shrunk > 0);
-        let is_exact = [before, last].iter().all(|point| point.backlog.0 == point.backlog.1);
-        let is_done = is_exact && before.lost == last.lost;
-        let drain = shrunk.filter(|_| is_done && last.backlog.0 > 0).map(|shrunk| {
+        let drain = quarters.and_then(|quarters| {
+            let before = &quarters.late;
+            let shrunk = before.backlog.0.checked_sub(last.backlog.0).filter(|shrunk| *shrunk > 0)?;
+            let is_exact = [before.backlog, last.backlog].iter().all(|(lower, upper)| lower == upper);
+            let is_done = is_exact && before.lost == last.lost && last.backlog.0 > 0;
             let seconds = last.backlog.0 as f64 / rate(shrunk, last.at - before.at);
-            Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+            is_done.then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
         });
         Flow {
             added: latest.stream.entries_added.map(|_| rate(last.added - first.added, span)),

@@ -192,7 +192,7 @@ fn rates_are_of_the_time_in_which_they_are_known() {
         let seen = truth.seen(seconds);
         let lag = if sure { seen.lag } else { (1, 900) };
         history.observe(&Observation { lag, ..seen }, window);
-        Flow::of(&history, window)
+        Flow::of(&history, history.quarters().as_ref(), window)
     };
     assert_eq!(observe(&truth, 0, true), Flow::default());
     truth.act(Act::Add(100));

@@ -1,19 +1,21 @@
 //! The recent past of one group: what polls saw of it, bounded in time and in number, and since when things are as they
 //! are. Time is Redis's own clock.
 //!
-//! A group has at most about [`MOST_POINTS`] points of some 90 bytes: 10,000 groups take about 45 MB at most. Points are
-//! kept evenly: between two of them lies at least a fixed part of the window, whatever the poll interval is, and the latest
-//! is always one of them.
+//! A group has at most about [`MOST_POINTS`] points, which are packed (`points.rs`): with 20 of them it takes about 1 kB.
+//! Points are kept evenly: between two of them lies at least a fixed part of the window, whatever the poll interval is, and
+//! the latest is always one of them.
 //!
 //! Where an observation cannot follow from the one before (a clock, an ID or a counter that goes back: the stream or the
 //! group was made anew, moved back by `XGROUP SETID`, or another Redis with older data answers), the history begins anew.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use super::{
     activity::Activity,
     flow::{self, Step},
     lag::StreamFacts,
+    points::{Point, Points},
+    quarters::Quarters,
     snapshot::{Group, OldestPending, Stream},
     stream_id::StreamId,
     time::UnixMicros,
@@ -93,7 +95,7 @@ impl Observation {
     }
 
     /// Whether this can be what became of the other.
-    fn follows(&self, before: &Observation) -> bool {
+    pub(super) fn follows(&self, before: &Observation) -> bool {
         let (now, then) = (&self.stream, &before.stream);
         let has_begun_anew = match (then.ends, now.ends) {
             (Some((then, _)), Some((now, _))) => now < then,
@@ -125,34 +127,13 @@ impl Observation {
     }
 }
 
-/// One point of a history. Counts are since its beginning, but for those of the stream.
-#[derive(Clone, Copy, Debug)]
-pub struct Point {
-    /// Redis's clock, in microseconds.
-    pub at: u64,
-    /// Bounds of the backlog.
-    pub backlog: (u64, u64),
-    /// The same of the lowest one since the point before: those between are dropped, and must not be forgotten.
-    pub low: (u64, u64),
-    /// Entries ever added to the stream; 0 before Redis 7.0.
-    pub added: u64,
-    /// Entries delivered, while that was known.
-    pub delivered: u64,
-    /// Entries acknowledged, or dropped from those pending, while that was known.
-    pub acknowledged: u64,
-    /// How long it was known, in microseconds.
-    pub known: u64,
-    /// Entries that were removed from the stream before they were delivered, at least.
-    pub lost: u64,
-}
-
 /// The past of one group.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    points: VecDeque<Point>,
+    points: Points,
     latest: Option<Observation>,
     /// The latest one with a lag that is one number: the flow is counted from it on.
-    base: Option<Observation>,
+    base: Base,
     /// When anything was last seen to be delivered or acknowledged.
     moved_at: Option<UnixMicros>,
     /// Since when something has waited at every observation.
@@ -163,13 +144,22 @@ pub struct History {
     oldest: Option<(StreamId, u64)>,
 }
 
+/// An observation, which mostly is the latest one.
+#[derive(Clone, Debug, Default)]
+enum Base {
+    #[default]
+    None,
+    Latest,
+    Earlier(Box<Observation>),
+}
+
 impl History {
     /// Takes in what the latest poll saw. Returns how many more entries were surely lost.
     pub fn observe(&mut self, now: &Observation, window: Duration) -> u64 {
-        if self.latest.is_some_and(|before| !now.follows(&before)) {
+        if self.latest.as_ref().is_some_and(|before| !now.follows(before)) {
             *self = History::default();
         }
-        let has_moved = self.latest.is_some_and(|before| now.has_moved_since(&before));
+        let has_moved = self.latest.as_ref().is_some_and(|before| now.has_moved_since(before));
         if has_moved {
             self.moved_at = Some(now.at);
         }
@@ -181,56 +171,60 @@ impl History {
             Some((id, first)) if id == oldest.id => (id, first.min(oldest.deliveries)),
             _ => (oldest.id, oldest.deliveries),
         });
-        let lost = self.count(now);
-        self.latest = Some(*now);
-        self.thin(window);
+        let lost = self.count(now, micros(window));
+        self.remember(now);
         lost
     }
 
-    /// Adds a point. The flow is counted from one known lag to the next, over those that are not.
-    fn count(&mut self, now: &Observation) -> u64 {
-        let step = self.base.map_or_else(Step::default, |base| flow::step(&base, now));
-        let before = self.points.back();
-        let total = |of: fn(&Point) -> u64, more: u64| before.map_or(0, of).saturating_add(more);
+    /// Adds a point, and drops what the window does not need. The flow is counted from one known lag to the next, over those
+    /// that are not.
+    fn count(&mut self, now: &Observation, window: u64) -> u64 {
+        let base = match &self.base {
+            Base::None => None,
+            Base::Latest => self.latest.as_ref(),
+            Base::Earlier(base) => Some(&**base),
+        };
+        let step = base.map_or_else(Step::default, |base| flow::step(base, now));
         let flowed = step.flowed.unwrap_or_default();
-        self.points.push_back(Point {
+        let before = self.points.latest().copied().unwrap_or_default();
+        let point = Point {
             at: now.at.0,
             backlog: now.backlog(),
             low: now.backlog(),
             added: now.stream.entries_added.unwrap_or(0),
-            delivered: total(|point| point.delivered, flowed.delivered),
-            acknowledged: total(|point| point.acknowledged, flowed.acknowledged),
-            known: total(|point| point.known, flowed.micros),
-            lost: total(|point| point.lost, step.lost),
-        });
-        if now.exact_lag().is_some() {
-            self.base = Some(*now);
-        }
+            delivered: before.delivered.saturating_add(flowed.delivered),
+            acknowledged: before.acknowledged.saturating_add(flowed.acknowledged),
+            known: before.known.saturating_add(flowed.micros),
+            lost: before.lost.saturating_add(step.lost),
+        };
+        self.points.push(point, window / u64::from(MOST_POINTS));
+        // One point before the window belongs to it: what became of it happened within.
+        self.points.forget(point.at.saturating_sub(window));
         step.lost
     }
 
-    /// Drops what the window does not need, and the point before the latest where it lies too near to that before.
-    fn thin(&mut self, window: Duration) {
-        let window = micros(window);
-        let spacing = window / u64::from(MOST_POINTS);
-        if let [.., third, second, last] = self.points.make_contiguous()
-            && second.at - third.at < spacing
-        {
-            last.low = (last.low.0.min(second.low.0), last.low.1.min(second.low.1));
-            let second = self.points.len() - 2;
-            self.points.remove(second);
+    fn remember(&mut self, now: &Observation) {
+        if now.exact_lag().is_some() {
+            self.base = Base::Latest;
+        } else if let (Base::Latest, Some(before)) = (&self.base, self.latest) {
+            self.base = Base::Earlier(Box::new(before));
         }
-        let Some(end) = self.points.back().map(|point| point.at) else { return };
-        // One point before the window belongs to it: what became of it happened within.
-        while self.points.get(1).is_some_and(|second| second.at <= end.saturating_sub(window)) {
-            self.points.pop_front();
-        }
+        self.latest = Some(*now);
     }
 
     /// The points, oldest first.
     #[must_use]
-    pub fn points(&self) -> &VecDeque<Point> {
+    pub fn points(&self) -> &Points {
         &self.points
+    }
+
+    /// What the points say of the parts of the time; `None` where no time has passed, or where it needs no look: the backlog
+    /// was the same throughout, and nothing was lost.
+    #[must_use]
+    pub fn quarters(&self) -> Option<Quarters> {
+        let lost_nothing =
+            self.points.first().map(|first| first.lost) == self.points.latest().map(|last| last.lost);
+        if self.points.is_level() && lost_nothing { None } else { Quarters::of(&self.points) }
     }
 
     /// What the latest poll saw.
@@ -242,8 +236,7 @@ impl History {
     /// How long the points reach back.
     #[must_use]
     pub fn span(&self) -> Duration {
-        let ends = self.points.front().zip(self.points.back());
-        ends.map_or(Duration::ZERO, |(first, last)| Duration::from_micros(last.at - first.at))
+        Duration::from_micros(self.points.span())
     }
 
     /// How long something has waited without a pause, as far as was seen.
@@ -267,12 +260,13 @@ impl History {
     /// How often the oldest pending entry was delivered while it was seen to be that.
     #[must_use]
     pub fn redelivered(&self) -> u64 {
-        let deliveries = self.latest.and_then(|latest| latest.oldest()).map_or(0, |oldest| oldest.deliveries);
+        let deliveries =
+            self.latest.as_ref().and_then(Observation::oldest).map_or(0, |oldest| oldest.deliveries);
         self.oldest.map_or(0, |(_, first)| deliveries.saturating_sub(first))
     }
 
     fn since(&self, at: Option<UnixMicros>) -> Duration {
-        let passed = at.zip(self.latest).map(|(at, latest)| latest.at.0.saturating_sub(at.0));
+        let passed = at.zip(self.latest.as_ref()).map(|(at, latest)| latest.at.0.saturating_sub(at.0));
         Duration::from_micros(passed.unwrap_or(0))
     }
 }

@@ -114,7 +114,7 @@ proptest! {
             let times: Vec<_> = history.points().iter().map(|point| point.at).collect();
             prop_assert_eq!(times.last(), Some(&now));
             prop_assert!(times.len() <= MOST_POINTS as usize + 3, "{}", times.len());
-            prop_assert!(history.points.capacity() <= 64);
+            prop_assert!(history.points.room() <= 64 * 8, "{}", history.points.room());
             let [kept @ .., _] = &times[..] else { unreachable!() };
             prop_assert!(kept.windows(2).all(|pair| pair[1] - pair[0] >= spacing));
             // As far back as the window, but not by more than a point.

@@ -16,6 +16,8 @@ pub mod limits;
 pub mod name;
 pub mod offer;
 pub mod pattern;
+pub mod points;
+pub mod quarters;
 pub mod selector;
 pub mod share;
 pub mod snapshot;

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::model::{
+    health::Reason,
     lag::Policy,
     name::Name,
     share::Share,
@@ -87,7 +88,8 @@ pub struct GroupReport<'a> {
     #[serde(skip)]
     pub is_bad: bool,
     /// Why it is that, in words.
-    pub state_reason: &'a str,
+    #[serde(serialize_with = "in_words")]
+    pub state_reason: Reason,
     /// Entries above the last-delivered ID, as sure as the source says; null where it is not known.
     pub lag: Option<u64>,
     /// How the lag was found.
@@ -212,7 +214,7 @@ fn group_report<'a>(group: &'a Group, view: &View) -> GroupReport<'a> {
         name: &group.name,
         state: health.state.label(),
         is_bad: health.state.is_bad(),
-        state_reason: &health.reason,
+        state_reason: health.reason,
         lag: group.lag.entries(view.policy),
         lag_source: group.lag.source(),
         lag_lower_bound: group.lag.bounds().map(|(lower, _)| lower),
@@ -235,6 +237,10 @@ fn group_report<'a>(group: &'a Group, view: &View) -> GroupReport<'a> {
         oldest_pending_idle_seconds: oldest_pending.map(|oldest| oldest.idle.as_secs_f64()),
         error: group.gaps().next().map(|fault| fault.message.as_str()),
     }
+}
+
+fn in_words<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(reason)
 }
 
 #[cfg(test)]

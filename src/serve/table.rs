@@ -18,14 +18,15 @@ pub fn render(report: &Report<'_>) -> String {
     for server in &report.servers {
         for stream in &server.streams {
             let length = stream.length.map_or_else(|| "-".to_owned(), |length| length.to_string());
-            let row = |[group, lag, source, pending, consumers, state]: [String; 6], reason: Option<&str>| {
+            let row = |[group, lag, source, pending, consumers, state]: [String; 6],
+                       reason: Option<String>| {
                 let (redis, db, name) =
                     (server.redis.to_owned(), stream.db.to_string(), stream.name.to_string());
-                let reason = reason.unwrap_or_default().to_owned();
+                let reason = reason.unwrap_or_default();
                 [redis, db, name, group, length.clone(), lag, source, pending, consumers, state, reason]
             };
             if stream.groups.is_empty() {
-                rows.push(row(no_groups(stream), stream.error));
+                rows.push(row(no_groups(stream), stream.error.map(str::to_owned)));
             }
             rows.extend(stream.groups.iter().map(|group| row(group_cells(group), reason(group))));
         }
@@ -53,9 +54,9 @@ fn group_cells(group: &GroupReport<'_>) -> [String; 6] {
 }
 
 /// What the group's numbers suffer from, or why its state is what it is. Where all is well, the state says it all.
-fn reason<'a>(group: &GroupReport<'a>) -> Option<&'a str> {
+fn reason(group: &GroupReport<'_>) -> Option<String> {
     let is_plain = !group.is_bad && group.state != "unknown";
-    group.error.or_else(|| (!is_plain).then_some(group.state_reason))
+    group.error.map(str::to_owned).or_else(|| (!is_plain).then(|| group.state_reason.to_string()))
 }
 
 fn no_groups(stream: &StreamReport<'_>) -> [String; 6] {

@@ -12,7 +12,7 @@ use crate::{
         counters::Counters,
         fault::{Fault, FaultKind},
         flow::Flow,
-        health::{Health, State},
+        health::{Health, Reason, State},
         lag::{Lag, Policy, undelivered::Undelivered},
         name::Name,
         share::Share,
@@ -119,13 +119,13 @@ pub fn group_of(name: impl Into<Name>, lag: Lag) -> Group {
         oldest_pending: Ok(None),
         consumers: Some(Ok(vec![])),
         cut: None,
-        health: health(State::Ok, "nothing waits"),
+        health: health(State::Ok, Reason::NothingWaits),
     }
 }
 
-fn health(state: State, reason: &'static str) -> Health {
+fn health(state: State, reason: Reason) -> Health {
     let activity = Some(Activity::default());
-    Health { state, reason: reason.into(), lost: Some(0), activity, ..Health::default() }
+    Health { state, reason, lost: Some(0), activity, ..Health::default() }
 }
 
 fn poll(started: Instant, streams: Vec<StreamEntry>) -> Poll {
@@ -247,7 +247,7 @@ fn shipping() -> Group {
             },
             lost: Some(3),
             activity: Some(Activity { active: 1, dead: 1, claimable: 2, ..Activity::default() }),
-            ..health(State::CatchingUp, "12 entries wait, and the backlog shrinks")
+            ..health(State::CatchingUp, Reason::Shrinks { backlog: (12, 12) })
         },
         ..group_of("shipping", Lag::derived(7))
     }
@@ -270,7 +270,10 @@ fn billing() -> Group {
         consumers: None,
         health: Health {
             activity: None,
-            ..health(State::NoConsumers, "21 entries wait, and the only consumer has been silent for 75 s")
+            ..health(
+                State::NoConsumers,
+                Reason::Deserted { backlog: (21, 21), consumers: 1, silence: Duration::from_secs(75) },
+            )
         },
         ..group_of("billing", lag)
     }
@@ -283,10 +286,7 @@ fn unreadable() -> Group {
         pending: 9,
         oldest_pending: Err(vanished()),
         consumers: Some(Err(vanished())),
-        health: Health {
-            activity: None,
-            ..health(State::Unknown, "the oldest pending entry could not be read: it may be stuck")
-        },
+        health: Health { activity: None, ..health(State::Unknown, Reason::Unread) },
         ..group_of("unreadable", Lag::derived(0))
     }
 }

@@ -25,19 +25,22 @@
 //! Rules 8 and 13 need a margin to be entered and a smaller one to be left, and a backlog that rose counts as rising for 30
 //! seconds more unless it is done. Rule 11 looks at low marks, which noise around the floor does not move.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use super::{
     activity::Activity,
     flow::Flow,
     history::{History, Observation},
     lag::Lag,
+    quarters::Quarters,
     snapshot::{Group, OldestPending, Stream},
     time::UnixMicros,
 };
 
+mod reason;
 mod trend;
 
+pub use reason::Reason;
 use trend::Trend;
 
 /// Time without work or movement after which a group is idle.
@@ -116,8 +119,8 @@ impl State {
 pub struct Health {
     /// How it is.
     pub state: State,
-    /// Why, in words.
-    pub reason: Cow<'static, str>,
+    /// Why.
+    pub reason: Reason,
     /// How fast entries come and go.
     pub flow: Flow,
     /// Entries that were removed before they were delivered, at least, since the start of the process; `None` of a group
@@ -132,10 +135,10 @@ impl Health {
     #[must_use]
     pub fn of_missing(lag: Lag) -> Health {
         let (state, reason) = match lag {
-            Lag::NoStream => (State::Idle, "the stream does not exist, so nothing waits"),
-            _ => (State::Unknown, "the group does not exist"),
+            Lag::NoStream => (State::Idle, Reason::NoStream),
+            _ => (State::Unknown, Reason::NoGroup),
         };
-        Health { state, reason: reason.into(), ..Health::default() }
+        Health { state, reason, ..Health::default() }
     }
 }
 
@@ -152,7 +155,7 @@ pub struct Course {
 }
 
 /// A state and its reason.
-type Verdict = (State, Cow<'static, str>);
+type Verdict = (State, Reason);
 
 impl Course {
     /// Takes in what the latest poll saw of the group, and says how it is.
@@ -166,16 +169,17 @@ impl Course {
 
     fn follow(&mut self, now: &Observation, rules: &Rules) -> Health {
         self.lost = self.lost.saturating_add(self.history.observe(now, rules.window));
+        let quarters = self.history.quarters();
         self.trend = match self.is_long(rules) {
-            true => self.trend.next(self.history.points(), rules.floor),
+            true => self.trend.next(self.history.points(), quarters.as_ref(), rules.floor),
             false => Trend::Unknown,
         };
         if self.trend == Trend::Rising {
             self.rose_at = Some(now.at);
         }
-        self.loses = self.keeps_losing(now, rules);
-        let (state, reason) = self.judge(now, rules);
-        let flow = Flow::of(&self.history, rules.window);
+        self.loses = self.keeps_losing(now, quarters.as_ref(), rules);
+        let (state, reason) = self.judge(now, quarters.as_ref(), rules);
+        let flow = Flow::of(&self.history, quarters.as_ref(), rules.window);
         Health { state, reason, flow, lost: Some(self.lost), activity: now.activity }
     }
 
@@ -184,32 +188,27 @@ impl Course {
         self.history.span() >= rules.claim_time.min(rules.window)
     }
 
-    fn judge(&self, now: &Observation, rules: &Rules) -> Verdict {
+    fn judge(&self, now: &Observation, quarters: Option<&Quarters>, rules: &Rules) -> Verdict {
+        let has_touched = || trend::has_touched(self.history.points(), quarters, rules.floor);
         if !now.waits() {
             return match self.history.quiet() {
-                Some(quiet) if quiet < QUIET => self.losing().unwrap_or((State::Ok, "nothing waits".into())),
-                _ => (State::Idle, "there is nothing to do".into()),
+                Some(quiet) if quiet < QUIET => self.losing().unwrap_or((State::Ok, Reason::NothingWaits)),
+                _ => (State::Idle, Reason::NothingToDo),
             };
         }
         let otherwise = || {
             if now.pending > 0 && now.oldest_pending.is_none() {
-                return (
-                    State::Unknown,
-                    "the oldest pending entry could not be read: it may be stuck".into(),
-                );
+                return (State::Unknown, Reason::Unread);
             }
-            if trend::has_touched(self.history.points(), rules.floor) {
-                return (
-                    State::Ok,
-                    format!("the backlog was lately at most {}", entries((rules.floor, rules.floor))).into(),
-                );
+            if has_touched() {
+                return (State::Ok, Reason::Touched { floor: rules.floor });
             }
             self.by_trend(now, rules)
         };
         self.stuck(now, rules)
             .or_else(|| self.deserted(now, rules))
             .or_else(|| self.stalled(now, rules))
-            .or_else(|| self.behind(now, rules))
+            .or_else(|| self.behind(now, has_touched, rules))
             .or_else(|| unclaimed(now, rules))
             .unwrap_or_else(otherwise)
     }
@@ -218,72 +217,44 @@ impl Course {
     fn stuck(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
         let OldestPending { id, idle, deliveries, .. } = now.oldest()?;
         let comes_back = self.history.redelivered() > 0 || idle >= rules.claim_time;
-        (deliveries > MOST_DELIVERIES && comes_back).then(|| {
-            let reason = format!(
-                "the oldest pending entry, {id}, was delivered {deliveries} times and is never acknowledged"
-            );
-            (State::Stuck, reason.into())
-        })
+        let is_stuck = deliveries > MOST_DELIVERIES && comes_back;
+        is_stuck.then_some((State::Stuck, Reason::ComesBack { id, deliveries }))
     }
 
     /// Rules 5 and 6.
     fn deserted(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
         let untouched = now.oldest().map_or(Duration::ZERO, |oldest| oldest.idle);
         let has_waited = self.history.waited().max(untouched) >= rules.claim_time;
-        let verdict = |why: String| {
-            let reason = format!(
-                "{} wait{}, and {why}",
-                entries(now.backlog()),
-                if now.backlog() == (1, 1) { "s" } else { "" }
-            );
-            Some((State::NoConsumers, reason.into()))
-        };
-        if now.consumers == 0 {
-            let is_much = now.backlog().0 > rules.floor;
-            return if is_much || has_waited { verdict("the group has no consumers".into()) } else { None };
+        let (backlog, consumers) = (now.backlog(), now.consumers);
+        let silence = now.activity.map_or(Duration::ZERO, |activity| activity.silence);
+        let verdict = (State::NoConsumers, Reason::Deserted { backlog, consumers, silence });
+        if consumers == 0 {
+            return (backlog.0 > rules.floor || has_waited).then_some(verdict);
         }
         let activity = now.activity?;
         let may_be_waiting = now.lag.0 == 0 && activity.idle > 0;
-        if activity.active > 0
-            || may_be_waiting
-            || !has_waited
-            || activity.counts().iter().all(|(_, n)| *n == 0)
-        {
-            return None;
-        }
-        let since = words(activity.silence);
-        verdict(match now.consumers {
-            1 => format!("the only consumer has been silent for {since}"),
-            count => format!("none of the {count} consumers was heard of for {since}"),
-        })
+        let has_some = activity.counts().iter().any(|(_, count)| *count > 0);
+        (has_waited && has_some && activity.active == 0 && !may_be_waiting).then_some(verdict)
     }
 
     /// Rule 7.
     fn stalled(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
         let still = self.history.still();
         (still >= rules.claim_time).then(|| {
-            let consumers = match now.activity {
-                Some(activity) => format!("{} of {} consumers active", activity.active, now.consumers),
-                None => format!("{} consumers", now.consumers),
-            };
-            let reason = format!(
-                "{} waiting, {consumers}, and nothing was delivered or acknowledged for {}",
-                entries(now.backlog()),
-                words(still)
-            );
-            (State::Stalled, reason.into())
+            let active = now.activity.map(|activity| activity.active);
+            let (backlog, consumers) = (now.backlog(), now.consumers);
+            (State::Stalled, Reason::Still { backlog, active, consumers, still })
         })
     }
 
     /// Rule 8.
-    fn behind(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
+    fn behind(&self, now: &Observation, has_touched: impl Fn() -> bool, rules: &Rules) -> Option<Verdict> {
         let points = self.history.points();
-        let (first, last) = (points.front()?, points.back()?);
-        let over = words(self.history.span());
-        if self.rises(now, rules) {
-            let (from, to) = (entries(first.backlog), entries(last.backlog));
-            let reason = format!("the backlog went from {from} to {to} in {over}");
-            return Some((State::FallingBehind, reason.into()));
+        let (first, last) = (points.first()?, points.latest()?);
+        if self.rises(now, has_touched, rules) {
+            let over = self.history.span();
+            let reason = Reason::Rises { from: first.backlog, to: last.backlog, over };
+            return Some((State::FallingBehind, reason));
         }
         self.losing()
     }
@@ -291,91 +262,50 @@ impl Course {
     /// The second half of rule 8.
     fn losing(&self) -> Option<Verdict> {
         let points = self.history.points();
-        let (first, last) = (points.front()?, points.back()?);
+        let (first, last) = (points.first()?, points.latest()?);
         self.loses.then(|| {
-            let (lost, over) = (last.lost - first.lost, words(self.history.span()));
-            let reason = format!(
-                "at least {lost} entries were removed in {over} before they were delivered, and it goes on"
-            );
-            (State::FallingBehind, reason.into())
+            let reason = Reason::Loses { lost: last.lost - first.lost, over: self.history.span() };
+            (State::FallingBehind, reason)
         })
     }
 
     /// Whether entries were lost in each of the last two quarters of the window; from then on, in its later half.
-    fn keeps_losing(&self, now: &Observation, rules: &Rules) -> bool {
-        let points = self.history.points();
-        let (Some(first), Some(last)) = (points.front(), points.back()) else { return false };
-        let span = last.at - first.at;
-        let lost_by =
-            |at: u64| points.iter().rfind(|point| point.at <= at).map_or(first.lost, |point| point.lost);
-        let (middle, late) = (lost_by(last.at - span / 2), lost_by(last.at - span / 4));
+    fn keeps_losing(&self, now: &Observation, quarters: Option<&Quarters>, rules: &Rules) -> bool {
+        let (Some(quarters), Some(last)) = (quarters, self.history.points().latest()) else { return false };
+        let (middle, late) = (quarters.lost_by_middle, quarters.late.lost);
         let begins = now.backlog().0 > rules.floor && middle < late && late < last.lost;
         self.is_long(rules) && (begins || self.loses && middle < last.lost)
     }
 
     /// Whether the backlog rises, or did a moment ago and is not done yet.
-    fn rises(&self, now: &Observation, rules: &Rules) -> bool {
+    fn rises(&self, now: &Observation, has_touched: impl Fn() -> bool, rules: &Rules) -> bool {
         let passed = self.rose_at.and_then(|at| now.at.0.checked_sub(at.0)).map(Duration::from_micros);
-        let is_done = || trend::has_touched(self.history.points(), rules.floor);
         self.trend == Trend::Rising
-            || self.is_long(rules) && passed.is_some_and(|passed| passed < QUIET) && !is_done()
+            || self.is_long(rules) && passed.is_some_and(|passed| passed < QUIET) && !has_touched()
     }
 
     /// Rules 12 to 14.
     fn by_trend(&self, now: &Observation, rules: &Rules) -> Verdict {
-        let (state, reason) = match self.trend {
-            Trend::Falling => {
-                (State::CatchingUp, format!("{} wait, and the backlog shrinks", entries(now.backlog())))
-            }
-            Trend::Level | Trend::Rising => {
-                (State::Ok, format!("{} wait, and the backlog has no lasting trend", entries(now.backlog())))
-            }
-            Trend::Unknown if !self.is_long(rules) => {
-                (State::Unknown, "the group was not watched for long enough yet".to_owned())
-            }
-            Trend::Unknown => {
-                let reason = format!("{} wait, and bounds of the lag prove no trend", entries(now.backlog()));
-                (State::Unknown, reason)
-            }
-        };
-        (state, reason.into())
+        let backlog = now.backlog();
+        match self.trend {
+            Trend::Falling => (State::CatchingUp, Reason::Shrinks { backlog }),
+            Trend::Level | Trend::Rising => (State::Ok, Reason::Trendless { backlog }),
+            Trend::Unknown if !self.is_long(rules) => (State::Unknown, Reason::TooNew),
+            Trend::Unknown => (State::Unknown, Reason::Unproved { backlog }),
+        }
     }
 }
 
 /// Rule 9.
 fn unclaimed(now: &Observation, rules: &Rules) -> Option<Verdict> {
     let oldest = now.oldest().filter(|oldest| oldest.idle >= rules.claim_time.saturating_mul(2))?;
-    let claimable = now.activity.map(|activity| activity.claimable).filter(|claimable| *claimable > 0);
-    let whose = claimable.map_or_else(String::new, |count| {
-        format!(" ({} held by consumers that are dead)", entries((count, count)))
-    });
-    let reason = format!(
-        "the oldest pending entry, {}, was not delivered again for {}: nobody claims it{whose}",
-        oldest.id,
-        words(oldest.idle)
-    );
-    Some((State::Stalled, reason.into()))
-}
-
-/// A number of entries in words.
-fn entries((lower, upper): (u64, u64)) -> String {
-    match (lower, upper) {
-        (1, 1) => "1 entry".to_owned(),
-        (lower, upper) if lower == upper => format!("{lower} entries"),
-        (lower, upper) => format!("between {lower} and {upper} entries"),
-    }
-}
-
-/// A time in words, as roughly as people tell it.
-fn words(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ ..120 => format!("{seconds} s"),
-        seconds @ ..7200 => format!("{} min", seconds / 60),
-        seconds @ ..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
+    let claimable = now.activity.map_or(0, |activity| activity.claimable);
+    Some((State::Stalled, Reason::Unclaimed { id: oldest.id, idle: oldest.idle, claimable }))
 }
 
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod plain;

@@ -14,9 +14,7 @@
 //! entering and leaving lies half of it, so that noise of that size does not make the trend flap. Where lags
 //! are only known between bounds, a trend needs a proof by the bounds, to be entered and to be left.
 
-use std::collections::VecDeque;
-
-use crate::model::history::Point;
+use crate::model::{points::Points, quarters::Quarters};
 
 /// Where the backlog goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,25 +30,18 @@ pub enum Trend {
     Falling,
 }
 
-/// Bounds of the lowest and of the highest backlog of a part of the window.
-#[derive(Clone, Copy, Debug)]
-struct Marks {
-    low: (f64, f64),
-    high: (f64, f64),
-}
-
 impl Trend {
-    /// The trend by these points, after the one before.
+    /// The trend by these points and what was read of them, after the one before.
     #[must_use]
-    pub fn next(self, points: &VecDeque<Point>, floor: u64) -> Trend {
-        let part = |from: u32, to: u32| Marks::of(points, f64::from(from) / 4.0, f64::from(to) / 4.0);
-        let (Some(all), Some(early), Some(late)) = (part(0, 4), part(0, 2), part(2, 4)) else {
+    pub fn next(self, points: &Points, quarters: Option<&Quarters>, floor: u64) -> Trend {
+        if points.span() == 0 {
             return Trend::Unknown;
-        };
-        let (Some(third), Some(last), Some(before_last)) = (part(2, 3), part(3, 4), part(0, 3)) else {
-            return Trend::Unknown;
-        };
-        let added = match (points.front(), points.back()) {
+        }
+        // A backlog that is the same throughout proves it, whatever the margin is.
+        let Some(quarters) = quarters else { return Trend::Level };
+        let (all, early, late) = (quarters.marks(0, 4), quarters.marks(0, 2), quarters.marks(2, 4));
+        let (third, last, before_last) = (quarters.marks(2, 3), quarters.marks(3, 4), quarters.marks(0, 3));
+        let added = match (points.first(), points.latest()) {
             (Some(first), Some(last)) if last.added > first.added => (last.added - first.added) as f64,
             _ => f64::INFINITY,
         };
@@ -83,46 +74,8 @@ impl Trend {
 
 /// Whether the backlog was surely no higher than this at some time in the last quarter of the window.
 #[must_use]
-pub fn has_touched(points: &VecDeque<Point>, floor: u64) -> bool {
-    let low = Marks::of(points, 0.75, 1.0).map(|last| last.low.1);
-    let low = low.or_else(|| points.back().map(|point| point.backlog.1 as f64));
+pub fn has_touched(points: &Points, quarters: Option<&Quarters>, floor: u64) -> bool {
+    let low = quarters.map(|quarters| quarters.marks(3, 4).low.1);
+    let low = low.or_else(|| points.latest().map(|point| point.backlog.1 as f64));
     low.is_some_and(|low| low <= floor as f64)
-}
-
-impl Marks {
-    /// Of the part between two shares of the time. At its ends the backlog is what lies on a straight line between the
-    /// nearest points, so that parts without a point of their own have marks too. `None` where no time has passed.
-    fn of(points: &VecDeque<Point>, from: f64, to: f64) -> Option<Marks> {
-        let (start, end) = (points.front()?.at, points.back()?.at);
-        let span = (end - start) as f64;
-        if span <= 0.0 {
-            return None;
-        }
-        let (from, to) = (span * from, span * to);
-        let within = points.iter().filter(|point| (from..=to).contains(&((point.at - start) as f64)));
-        let of = |(lower, upper): (u64, u64)| (lower as f64, upper as f64);
-        let values = within.map(|point| (of(point.low), of(point.backlog)));
-        let mut marks: Option<Marks> = None;
-        let ends = [at(points, from)?, at(points, to)?].map(|value| (value, value));
-        for (low, high) in ends.into_iter().chain(values) {
-            let so_far = marks.unwrap_or(Marks { low, high });
-            marks = Some(Marks {
-                low: (so_far.low.0.min(low.0), so_far.low.1.min(low.1)),
-                high: (so_far.high.0.max(high.0), so_far.high.1.max(high.1)),
-            });
-        }
-        marks
-    }
-}
-
-/// Bounds of the backlog at a time between two points, in microseconds since the first.
-fn at(points: &VecDeque<Point>, time: f64) -> Option<(f64, f64)> {
-    let start = points.front()?.at;
-    let since = |point: &Point| (point.at - start) as f64;
-    let after = points.iter().position(|point| since(point) >= time).unwrap_or(points.len() - 1);
-    let (before, after) = (points.get(after.saturating_sub(1))?, points.get(after)?);
-    let span = since(after) - since(before);
-    let share = if span > 0.0 { ((time - since(before)) / span).clamp(0.0, 1.0) } else { 1.0 };
-    let between = |from: u64, to: u64| from as f64 + (to as f64 - from as f64) * share;
-    Some((between(before.backlog.0, after.backlog.0), between(before.backlog.1, after.backlog.1)))
 }
