@@ -189,8 +189,8 @@ impl Adapter {
 }
 
 /// Makes an answer aside: one over tens of thousands of series takes a while, in which its thread would answer no probe.
-fn aside(make: impl FnOnce() -> Result<serde_json::Value, Status>) -> Result<Response, Status> {
-    tokio::task::block_in_place(|| make().map(|list| Json(list).into_response()))
+fn aside(make: impl FnOnce() -> Result<Response, Status>) -> Result<Response, Status> {
+    tokio::task::block_in_place(make)
 }
 
 /// A path whose parts are no text.
