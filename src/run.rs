@@ -32,6 +32,7 @@ use crate::{
         http,
         kubernetes::Offered,
         listener,
+        prometheus::{self, Expositions},
         report, table,
     },
 };
@@ -147,6 +148,8 @@ async fn serve(
         let _on_these_threads = measuring.enter();
         Fleet::start(&config, sharing, background.clone(), stop_polling.clone())
     };
+    let expositions = Arc::new(Expositions::new(measuring.clone()));
+    background.spawn(prometheus::follow(expositions.clone(), snapshot.clone(), stop_polling.clone()));
     let (loads, loaded) = watch::channel(reload::succeeded());
     let (ask, requests) = mpsc::channel(1);
     let app = App {
@@ -154,6 +157,7 @@ async fn serve(
         asking: Arc::new(Asking::new(wishes)),
         draining: stop_serving.clone(),
         telemetry_path: config.telemetry_path.clone().into(),
+        expositions,
         requests: Arc::default(),
         loads: loaded,
         reload: Some(ask).filter(|_| config.enable_lifecycle && reloading.is_some()),
