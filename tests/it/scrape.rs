@@ -2,17 +2,15 @@
 //! be true in each.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
 };
 
 use crate::support::{
     exporter::{Launch, Streamgauge},
-    fake::{FakeRedis, Reply},
+    fake::FakeRedis,
     http::{self, Answer},
+    redis::RedisServer,
     samples::Samples,
     tool::{needs, promtool_check},
     wait,
@@ -107,18 +105,16 @@ fn what_is_of_the_process_moves_between_two_polls() {
 
 #[test]
 fn what_becomes_stale_goes_from_an_exposition_that_was_written() {
-    let is_stuck = Arc::new(AtomicBool::new(false));
-    let stuck = is_stuck.clone();
-    let redis = FakeRedis::start(move |words| {
-        (words == ["TIME"] && stuck.load(Ordering::SeqCst)).then_some(Reply::Never)
-    });
-    let arguments = ["--poll.interval", "1s", "--redis.timeout", "1h"];
+    needs!("redis-server");
+    let redis = RedisServer::start();
+    redis.add("orders", 10);
+    // No poll fails within the test, so that nothing but time makes the difference.
+    let arguments = ["--poll.interval", "1s", "--poll.timeout", "1h", "--redis.timeout", "1h"];
     let gauge = Streamgauge::of(&redis.url(), &arguments);
-    let scrape = || Samples::parse(&gauge.get("/metrics", &[GZIP]).gunzipped());
     let length = r#"redis_stream_length{stream="orders"}"#;
-    wait::until_true("the first poll", || scrape().value(length) == Some(10.0));
-    is_stuck.store(true, Ordering::SeqCst);
-    // No poll ends any more, so that nothing but time makes the difference.
+    let scrape = || Samples::parse(&gauge.get("/metrics", &[GZIP]).gunzipped());
+    assert_eq!(scrape().value(length), Some(10.0));
+    redis.pause();
     wait::until_true("the stream to go", || {
         let samples = scrape();
         let (up, length) = (samples.value("redis_up"), samples.value(length));

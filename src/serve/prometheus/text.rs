@@ -172,10 +172,13 @@ fn braced(page: &mut String, labels: &[&str]) {
 
 /// A label, escaped.
 pub(super) fn label(text: &mut String, name: &str, value: &str) {
+    let is_special = |byte: u8| matches!(byte, b'\\' | b'"' | b'\n');
     text.push_str(name);
     text.push_str("=\"");
     let mut rest = value;
-    while let Some(place) = rest.bytes().position(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
+    // Nearly no name has one: that is told without a branch for each byte.
+    let has_special = value.bytes().fold(false, |found, byte| found | is_special(byte));
+    while has_special && let Some(place) = rest.bytes().position(is_special) {
         let (plain, special) = rest.split_at(place);
         text.push_str(plain);
         text.push_str(match special.as_bytes()[0] {
