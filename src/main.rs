@@ -1,4 +1,4 @@
-//! The `streamgauge` program: parse the command line, start the runtime, map errors to exit codes.
+//! The `streamgauge` program: parse the command line, start the threads, map errors to exit codes.
 
 #![forbid(unsafe_code)]
 
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use streamgauge::{
     cli::{self, Action},
-    run::{self, Origin, RunError},
+    run::{self, Origin, RunError, Threads},
 };
 
 /// Bad input: nothing was started.
@@ -33,14 +33,11 @@ fn main() -> ExitCode {
             };
         }
     };
-    // Little work, and never more than the machine has: a node with 64 cores needs no 64 threads.
-    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
-    let runtime =
-        match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return fail(1, &error),
-        };
-    let ended = match runtime.block_on(run::run(action, config, origin)) {
+    let threads = match Threads::start() {
+        Ok(threads) => threads,
+        Err(error) => return fail(1, &error),
+    };
+    let ended = match threads.block_on(async |measuring| run::run(action, config, origin, measuring).await) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ (RunError::Bind { .. } | RunError::File(_) | RunError::Cluster(_))) => {
             fail(USAGE, &error)
@@ -49,8 +46,7 @@ fn main() -> ExitCode {
         Err(RunError::Unreadable | RunError::NotOk) => ExitCode::FAILURE,
         Err(error) => fail(1, &error),
     };
-    // Whatever a library left running does not hold the process.
-    runtime.shutdown_background();
+    threads.stop();
     ended
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
 };
@@ -25,7 +26,15 @@ use crate::{
     demo::{Demo, DemoError},
     files::FileError,
     model::{guests::Wishes, pattern::Pattern},
-    serve::{App, asking::Asking, http, kubernetes::Offered, listener, report, table},
+    serve::{
+        App,
+        asking::Asking,
+        http,
+        kubernetes::Offered,
+        listener,
+        prometheus::{self, Expositions},
+        report, table,
+    },
 };
 
 mod check;
@@ -33,8 +42,10 @@ mod kubernetes;
 mod log;
 mod reload;
 mod sharding;
+mod threads;
 
 pub use reload::Origin;
+pub use threads::Threads;
 
 use log::RunningLog;
 use reload::{Followers, Reloader};
@@ -80,11 +91,11 @@ pub enum RunError {
     Io(#[from] io::Error),
 }
 
-/// Does what the command line asks for.
+/// Does what the command line asks for; what measures while it serves, on threads of its own.
 ///
 /// # Errors
 /// See [`RunError`].
-pub async fn run(action: Action, config: Config, origin: Origin) -> Result<(), RunError> {
+pub async fn run(action: Action, config: Config, origin: Origin, measuring: Handle) -> Result<(), RunError> {
     match action {
         Action::Groups { json, watch } => groups(config, json, watch).await,
         Action::Check { json } => check::check(config, json).await,
@@ -92,11 +103,11 @@ pub async fn run(action: Action, config: Config, origin: Origin) -> Result<(), R
             let log = RunningLog::start(&config.log);
             let hangups = signal(SignalKind::hangup())?;
             let ends = Ends { hangup: None, ..Ends::listen()? };
-            serve(config, ends, Some(Reloading { origin, log, hangups }), None).await
+            serve(config, ends, Some(Reloading { origin, log, hangups }), None, measuring).await
         }
         Action::Demo => {
             RunningLog::start(&config.log);
-            demo(config).await
+            demo(config, measuring).await
         }
     }
 }
@@ -116,6 +127,7 @@ async fn serve(
     mut ends: Ends,
     reloading: Option<Reloading>,
     greeting: Option<&Greeting>,
+    measuring: Handle,
 ) -> Result<(), RunError> {
     let listeners = bind("--web.listen-address", &config.listen).await?;
     let kubernetes = match config.kubernetes.clone() {
@@ -132,7 +144,12 @@ async fn serve(
     let part = sharding::part(config.sharding.clone(), &background, &stop_polling).await?;
     let (wishes, wished) = watch::channel(Wishes::new(config.guest_streams));
     let sharing = Sharing { part, wishes: wished };
-    let (fleet, snapshot) = Fleet::start(&config, sharing, background.clone(), stop_polling.clone());
+    let (fleet, snapshot) = {
+        let _on_these_threads = measuring.enter();
+        Fleet::start(&config, sharing, background.clone(), stop_polling.clone())
+    };
+    let expositions = Arc::new(Expositions::new(measuring.clone()));
+    background.spawn(prometheus::follow(expositions.clone(), snapshot.clone(), stop_polling.clone()));
     let (loads, loaded) = watch::channel(reload::succeeded());
     let (ask, requests) = mpsc::channel(1);
     let app = App {
@@ -140,6 +157,7 @@ async fn serve(
         asking: Arc::new(Asking::new(wishes)),
         draining: stop_serving.clone(),
         telemetry_path: config.telemetry_path.clone().into(),
+        expositions,
         requests: Arc::default(),
         loads: loaded,
         reload: Some(ask).filter(|_| config.enable_lifecycle && reloading.is_some()),
@@ -156,7 +174,8 @@ async fn serve(
     match reloading {
         Some(Reloading { origin, log, hangups }) => {
             let reloader = Reloader::new(origin, &config, Followers { log, fleet, offered, loads });
-            background.spawn(reloader.run(hangups, requests, stop_polling.clone()));
+            // It starts pollers, which stay on the threads of whoever starts them.
+            background.spawn_on(reloader.run(hangups, requests, stop_polling.clone()), &measuring);
         }
         None => unchanging = Some(fleet),
     }
@@ -255,7 +274,7 @@ async fn groups(config: Config, json: bool, watch: Option<Duration>) -> Result<(
     }
 }
 
-async fn demo(mut config: Config) -> Result<(), RunError> {
+async fn demo(mut config: Config, measuring: Handle) -> Result<(), RunError> {
     let mut ends = Ends::listen()?;
     let demo = tokio::select! {
         // A start that is dropped half way leaves nothing behind either.
@@ -282,7 +301,7 @@ async fn demo(mut config: Config) -> Result<(), RunError> {
         println!("terminal  streamgauge groups --watch --redis.url redis://127.0.0.1:{port}");
         println!("Ctrl-C ends it and leaves nothing behind.");
     };
-    let ended = serve(config, ends, None, Some(&greet)).await;
+    let ended = serve(config, ends, None, Some(&greet), measuring).await;
     demo.stop().await;
     ended
 }

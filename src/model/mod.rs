@@ -13,6 +13,7 @@ pub mod health;
 pub mod history;
 pub mod lag;
 pub mod limits;
+pub mod lookup;
 pub mod name;
 pub mod offer;
 pub mod pattern;

@@ -164,6 +164,12 @@ impl Names {
     }
 }
 
+/// Whether a text may be that of a name which was cut: only those are so long, and cut between two characters.
+#[must_use]
+pub fn may_be_cut(text: &str) -> bool {
+    text.len() + 4 > MAX_TEXT
+}
+
 /// Whether `bytes` begin with what reads as an escape: `\x` and two hexadecimal digits.
 fn starts_with_escape(bytes: &[u8]) -> bool {
     matches!(bytes, [b'\\', b'x', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())

@@ -19,7 +19,10 @@ pub enum Pattern {
 #[derive(Clone, Debug)]
 pub struct Glob {
     text: String,
-    regex: Regex,
+    /// The bytes before the first wildcard.
+    prefix: Vec<u8>,
+    /// The matcher; `None` where anything may come behind them.
+    regex: Option<Regex>,
 }
 
 /// The matcher follows from the text.
@@ -60,26 +63,30 @@ impl Pattern {
         }
         let mut regex = String::from("(?s-u)^");
         let mut exact = Vec::new();
-        let mut is_glob = false;
+        // Where the first wildcard stands, and whether there is nothing but asterisks from there on.
+        let (mut wildcard, mut is_open) = (None, true);
         let mut bytes = text.bytes();
         while let Some(byte) = bytes.next() {
+            if matches!(byte, b'*' | b'?' | b'[') {
+                wildcard.get_or_insert(exact.len());
+            }
+            is_open &= wildcard.is_none() || byte == b'*';
             match byte {
-                b'*' => (is_glob, regex) = (true, regex + ".*"),
-                b'?' => (is_glob, regex) = (true, regex + "."),
-                b'[' => {
-                    is_glob = true;
-                    class(&mut bytes, &mut regex)?;
-                }
+                b'*' => regex += ".*",
+                b'?' => regex += ".",
+                b'[' => class(&mut bytes, &mut regex)?,
                 b'\\' => literal(bytes.next().ok_or(BadPattern::TrailingBackslash)?, &mut regex, &mut exact),
                 _ => literal(byte, &mut regex, &mut exact),
             }
         }
         regex.push('$');
-        if !is_glob {
+        let Some(wildcard) = wildcard else {
             return Ok(Pattern::Exact(Name::from(&exact[..])));
-        }
+        };
         let regex = RegexBuilder::new(&regex).unicode(false).build().map_err(|_| BadPattern::TooLong)?;
-        Ok(Pattern::Glob(Glob { text: text.to_owned(), regex }))
+        exact.truncate(wildcard);
+        let regex = (!is_open).then_some(regex);
+        Ok(Pattern::Glob(Glob { text: text.to_owned(), prefix: exact, regex }))
     }
 
     /// The glob, where it is one.
@@ -108,10 +115,17 @@ impl Glob {
         &self.text
     }
 
+    /// With what every name begins that it fits.
+    #[must_use]
+    pub fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
     /// Whether the glob fits a name.
     #[must_use]
     pub fn matches(&self, name: &Name) -> bool {
-        self.regex.is_match(name.as_bytes())
+        let bytes = name.as_bytes();
+        bytes.starts_with(&self.prefix) && self.regex.as_ref().is_none_or(|regex| regex.is_match(bytes))
     }
 }
 
@@ -188,6 +202,12 @@ mod tests {
             ("orders", b"orders2", false),
             ("orders\\*", b"orders*", true),
             ("orders\\*", b"ordersx", false),
+            ("orders\\**", b"orders*x", true),
+            ("a**", b"a", true),
+            ("a*?", b"a", false),
+            ("a?*", b"ab\n", true),
+            ("a*b", b"ab", true),
+            ("a*b", b"abc", false),
             ("\u{e9}*", "\u{e9}t\u{e9}".as_bytes(), true),
         ] {
             assert_eq!(fits(pattern, name), expected, "{pattern} on {name:?}");

@@ -1,9 +1,13 @@
 //! The web port: its routes, and what one request may cost.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -11,12 +15,15 @@ use axum::{
 };
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
-    set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
+    CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer,
+    limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
 };
 
 use super::{App, lifecycle, page, process, prometheus, report};
-use crate::{catalogue::exporter::Exporter, model::share::Part};
+use crate::{
+    catalogue::{exporter::Exporter, samples::Source},
+    model::share::Part,
+};
 
 /// Most requests that are being answered at once; further ones wait.
 const MAX_REQUESTS: usize = 32;
@@ -36,11 +43,11 @@ pub fn router(app: App) -> Router {
         .layer(SetResponseHeaderLayer::overriding(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
-        ))
-        .layer(CompressionLayer::new());
+        ));
     let answers = Router::new()
         .route("/", get(show_page))
         .route("/api/v1/groups", get(groups))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .route(&app.telemetry_path, get(metrics))
         .route("/-/reload", post(reload))
         .fallback(async || (StatusCode::NOT_FOUND, "not found; / lists what there is\n"))
@@ -56,7 +63,8 @@ pub fn router(app: App) -> Router {
 }
 
 async fn show_page(State(app): State<App>) -> Response {
-    let html = page::page(&app.snapshot(), Instant::now(), &app.telemetry_path).into_string();
+    let (snapshot, path) = (app.snapshot(), app.telemetry_path.clone());
+    let html = move || page::page(&snapshot, Instant::now(), &path).into_string().into_response();
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (
@@ -65,19 +73,52 @@ async fn show_page(State(app): State<App>) -> Response {
         ),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, html).into_response()
+    (headers, aside(html).await).into_response()
 }
 
 async fn groups(State(app): State<App>) -> Response {
-    let report = Json(report::report(&app.snapshot(), Instant::now())).into_response();
-    ([(header::CACHE_CONTROL, "no-store")], report).into_response()
+    let snapshot = app.snapshot();
+    let report = move || Json(report::report(&snapshot, Instant::now())).into_response();
+    ([(header::CACHE_CONTROL, "no-store")], aside(report).await).into_response()
+}
+
+/// Makes an answer aside: one over tens of thousands of streams takes a while, in which its thread would answer no probe.
+async fn aside(make: impl FnOnce() -> Response + Send + 'static) -> Response {
+    tokio::task::spawn_blocking(make).await.unwrap_or_else(|_| {
+        let message = "this request could not be answered: a mistake in streamgauge\n";
+        (StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
+    })
 }
 
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
-    let format = prometheus::Format::negotiate(&headers);
-    // Encoding tens of thousands of series takes milliseconds: not on a thread that also answers probes.
-    let encoded = tokio::task::spawn_blocking(move || {
-        let snapshot = app.snapshot();
+    let (format, coding) = (prometheus::Format::negotiate(&headers), prometheus::Coding::negotiate(&headers));
+    match exposition(app, format, coding).await {
+        Ok(pieces) => {
+            let mut answer = Response::new(Body::new(pieces));
+            let headers = answer.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+            headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
+            if coding == prometheus::Coding::Gzip {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            answer
+        }
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be encoded\n").into_response()
+        }
+    }
+}
+
+async fn exposition(
+    app: App,
+    format: prometheus::Format,
+    coding: prometheus::Coding,
+) -> io::Result<prometheus::Pieces> {
+    let (snapshot, now) = (app.snapshot(), Instant::now());
+    let body = app.expositions.body(&snapshot, now, format, coding).await?;
+    // /proc is asked, which may take a while: not on a thread that also answers probes.
+    let whole = tokio::task::spawn_blocking(move || {
         let exporter = Exporter {
             version: env!("CARGO_PKG_VERSION"),
             process: process::read(),
@@ -85,15 +126,10 @@ async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
             share: snapshot.part.share(),
             adapters: app.requests.stats(),
         };
-        prometheus::exposition(snapshot, exporter, Instant::now(), format)
+        let source = Source { snapshot: &snapshot, exporter: &exporter, now };
+        prometheus::exposition(&source, &body, format, coding)
     });
-    match encoded.await {
-        Ok(Ok(text)) => {
-            let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
-            (headers, text).into_response()
-        }
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be encoded\n").into_response(),
-    }
+    whole.await?.map_err(io::Error::other)
 }
 
 async fn reload(State(app): State<App>) -> (StatusCode, String) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{asking::Asking, lifecycle::ReloadRequest, requests::Requests};
+use self::{asking::Asking, lifecycle::ReloadRequest, prometheus::Expositions, requests::Requests};
 use crate::{catalogue::exporter::Loads, model::snapshot::Snapshot};
 
 pub mod asking;
@@ -39,6 +39,8 @@ pub struct App {
     pub draining: CancellationToken,
     /// Path of the metrics.
     pub telemetry_path: Arc<str>,
+    /// Expositions that were written, for whoever scrapes next.
+    pub expositions: Arc<Expositions>,
     /// What the adapters were asked.
     pub requests: Arc<Requests>,
     /// What came of loading the configuration.

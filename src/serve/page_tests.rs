@@ -111,7 +111,7 @@ fn many_groups_are_cut_to_those_with_the_largest_backlog() {
 fn many_streams_without_groups_are_cut() {
     let now = Instant::now();
     let of_streams = |count: usize| {
-        let streams = (1..=count).map(|n| stream_of(format!("s{n}.").as_str(), vec![]));
+        let streams = (1..=count).map(|n| stream_of(format!("s{n:03}.").as_str(), vec![]));
         shown(&of_streams(now, streams.collect()), now)
     };
     let html = of_streams(MOST_ROWS);

@@ -1,17 +1,36 @@
 //! Golden expositions, what is left out of them, and which format is sent.
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue, header};
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    catalogue::exporter::Exporter,
     model::{lag::Lag, name::Name},
     serve::test_support::{assert_golden, everything, exporter, group_of, of_streams, stream_of},
 };
 
+#[path = "prometheus_tests/cache.rs"]
+mod cache;
+#[path = "prometheus_tests/parts.rs"]
+mod parts;
+#[path = "prometheus_tests/reference.rs"]
+mod reference;
+
+fn read(pieces: Pieces) -> Vec<u8> {
+    pieces.collect::<Vec<_>>().concat()
+}
+
+/// The whole text of a snapshot.
+fn text_of(snapshot: &Snapshot, exporter: &Exporter, now: Instant, format: Format) -> String {
+    let body = Body::new(snapshot, now, format, Coding::Identity).unwrap();
+    let source = Source { snapshot, exporter, now };
+    String::from_utf8(read(exposition(&source, &body, format, Coding::Identity).unwrap())).unwrap()
+}
+
 fn exposed(format: Format) -> String {
     let (snapshot, now) = everything();
-    exposition(snapshot, exporter(), now, format).unwrap()
+    text_of(&snapshot, &exporter(), now, format)
 }
 
 #[test]
@@ -98,7 +117,7 @@ fn what_is_not_known_has_no_sample() {
 
 #[test]
 fn nothing_measured_is_no_family_at_all() {
-    let text = exposition(Arc::default(), Exporter::default(), Instant::now(), Format::Text).unwrap();
+    let text = text_of(&Snapshot::default(), &Exporter::default(), Instant::now(), Format::Text);
     let types: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
     assert_eq!(types, ["# TYPE streamgauge_build_info gauge"]);
 }
@@ -131,8 +150,8 @@ proptest! {
         let name = Name::from(&bytes[..]);
         let stream = stream_of("s", vec![group_of(name.clone(), Lag::derived(1))]);
         for format in [Format::Text, Format::OpenMetrics] {
-            let snapshot = Arc::new(of_streams(now, vec![stream.clone()]));
-            let text = exposition(snapshot, Exporter::default(), now, format).unwrap();
+            let snapshot = of_streams(now, vec![stream.clone()]);
+            let text = text_of(&snapshot, &Exporter::default(), now, format);
             let lines: Vec<_> = text
                 .split('\n')
                 .filter(|line| line.starts_with("redis_stream_group_lag{"))
@@ -202,4 +221,34 @@ fn sends_the_format_that_is_asked_for() {
     assert_eq!(Format::negotiate(&two_headers), OpenMetrics);
     let not_text = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_bytes(b"\xff").unwrap())]);
     assert_eq!(Format::negotiate(&not_text), Text);
+}
+
+#[test]
+fn compresses_for_those_who_can_read_it() {
+    use Coding::{Gzip, Identity};
+    for (accept, expected) in [
+        ("gzip", Gzip),
+        // A browser, and Python's requests
+        ("gzip, deflate, br, zstd", Gzip),
+        ("GZIP", Gzip),
+        ("x-gzip", Gzip),
+        ("*", Gzip),
+        ("gzip;q=0.001", Gzip),
+        ("br;q=1.0, gzip; q=0.8, *;q=0.1", Gzip),
+        ("gzip;q=0.5, identity;q=0.5", Gzip),
+        ("gzip;q=0.5, identity", Identity),
+        // A weight of 0, and what is not there
+        ("gzip;q=0", Identity),
+        ("gzip;q=0.000, *", Identity),
+        ("gzip;q=0, identity;q=0", Identity),
+        ("*;q=0", Identity),
+        ("gzip;q=much", Identity),
+        ("identity", Identity),
+        ("br, deflate", Identity),
+        ("", Identity),
+    ] {
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(accept))]);
+        assert_eq!(Coding::negotiate(&headers), expected, "{accept}");
+    }
+    assert_eq!(Coding::negotiate(&HeaderMap::new()), Identity);
 }

@@ -22,6 +22,8 @@ use crate::{
 
 #[path = "scaling_tests/limited.rs"]
 mod limited;
+#[path = "scaling_tests/lookup.rs"]
+mod lookup;
 #[path = "scaling_tests/shared.rs"]
 mod shared;
 #[path = "scaling_tests/unknown.rs"]

@@ -73,7 +73,8 @@ pub fn exporter() -> Exporter {
 }
 
 /// A fresh snapshot of one server with these streams.
-pub fn of_streams(now: Instant, streams: Vec<StreamEntry>) -> Snapshot {
+pub fn of_streams(now: Instant, mut streams: Vec<StreamEntry>) -> Snapshot {
+    streams.sort_by(|a, b| (a.db, &a.name).cmp(&(b.db, &b.name)));
     let server = Server {
         latest: Some(Ok(())),
         poll: Some(Arc::new(poll(now, streams))),

@@ -18,6 +18,7 @@ mod limits;
 mod prom;
 mod reach;
 mod reload;
+mod scrape;
 mod seeds;
 #[path = "../lag/servers.rs"]
 mod servers;

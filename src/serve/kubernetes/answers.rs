@@ -1,5 +1,6 @@
 //! The lists of values that the two APIs answer with, in the shapes of their versions.
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
 use super::quantity::quantity;
@@ -11,22 +12,44 @@ use crate::{
     serve::scaling::{Item, Value},
 };
 
-/// `ExternalMetricValueList`.
-pub fn external(metric: &str, items: &[Item]) -> Json {
-    let items: Vec<_> = items
-        .iter()
-        .map(|item| {
-            let labels: Map<_, _> =
-                item.labels.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
-            json!({
-                "metricName": metric,
-                "metricLabels": labels,
-                "timestamp": timestamp(item.value.measured_at),
-                "value": quantity(item.value.number),
-            })
-        })
-        .collect();
-    list("ExternalMetricValueList", "external.metrics.k8s.io/v1beta1", items)
+/// `ExternalMetricValueList`, which may have tens of thousands of items: it is written without a tree of values.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct External<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: Map<String, Json>,
+    items: Vec<ExternalValue<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExternalValue<'a> {
+    metric_name: &'a str,
+    #[serde(serialize_with = "as_map")]
+    metric_labels: &'a [(&'static str, String)],
+    timestamp: String,
+    value: String,
+}
+
+fn as_map<S: Serializer>(pairs: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
+}
+
+/// The values of a metric, each with the labels of its series.
+pub fn external<'a>(metric_name: &'a str, items: &'a [Item]) -> External<'a> {
+    let item = |item: &'a Item| ExternalValue {
+        metric_name,
+        metric_labels: &item.labels,
+        timestamp: timestamp(item.value.measured_at),
+        value: quantity(item.value.number),
+    };
+    External {
+        kind: "ExternalMetricValueList",
+        api_version: "external.metrics.k8s.io/v1beta1",
+        metadata: Map::new(),
+        items: items.iter().map(item).collect(),
+    }
 }
 
 /// The object that a custom metric is of.
@@ -60,11 +83,8 @@ pub fn custom(version: &str, metric: &str, selector: &Selector, values: &[(Descr
             item
         })
         .collect();
-    list("MetricValueList", &format!("custom.metrics.k8s.io/{version}"), items)
-}
-
-fn list(kind: &str, api_version: &str, items: Vec<Json>) -> Json {
-    json!({"kind": kind, "apiVersion": api_version, "metadata": {}, "items": items})
+    let api_version = format!("custom.metrics.k8s.io/{version}");
+    json!({"kind": "MetricValueList", "apiVersion": api_version, "metadata": {}, "items": items})
 }
 
 fn reference(object: &Described<'_>) -> Json {

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{Path, RawQuery, State, rejection::PathRejection},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::get,
 };
 
@@ -25,7 +25,7 @@ use crate::{
         selector::Selector,
         snapshot::Snapshot,
     },
-    serve::scaling::{self, Question, Value},
+    serve::scaling::{self, Question},
 };
 
 /// Its `api` label.
@@ -108,7 +108,7 @@ async fn answer(
             let needs =
                 |snapshot: &Snapshot| asked.question(&adapter, snapshot, metric, any, namespace).needs();
             let snapshot = adapter.snapshot(needs).await?;
-            aside(|| adapter.pods(&asked, namespace, metric, &pods, &snapshot))
+            aside(|| Ok(Json(adapter.pods(&asked, namespace, metric, &pods, &snapshot)?).into_response()))
         }
         _ => {
             let metric = catalogue::for_autoscalers(&asked.metric);
@@ -119,7 +119,7 @@ async fn answer(
             let needs =
                 |snapshot: &Snapshot| asked.question(&adapter, snapshot, metric, &targets, namespace).needs();
             let snapshot = adapter.snapshot(needs).await?;
-            aside(|| adapter.object(&asked, metric, &object, &snapshot))
+            aside(|| Ok(Json(adapter.object(&asked, metric, &object, &snapshot)?).into_response()))
         }
     }
 }
@@ -262,8 +262,7 @@ impl Adapter {
     ) -> Result<serde_json::Value, Status> {
         let name = &asked.name;
         let (targets, namespace): (Vec<_>, _) = (object.targets.iter().collect(), asked.asking_namespace());
-        let items = scaling::items(&asked.question(self, snapshot, metric, &targets, namespace))?;
-        let value = combined(metric, items.into_iter().map(|item| item.value));
+        let value = scaling::combined(&asked.question(self, snapshot, metric, &targets, namespace))?;
         self.observe(API, &value);
         let kind = object.kind.as_ref().map(|(kind, version)| (kind.as_str(), version.as_str()));
         let described = Described { kind, namespace: asked.namespace.as_deref(), name };
@@ -316,13 +315,5 @@ fn annotated_target(object: &Object, asked: &Asked) -> Result<Target, Status> {
         redis: redis.map(|name| name.as_str().into()),
         stream: pattern(ANNOTATIONS[1], stream)?,
         group: pattern(ANNOTATIONS[2], group)?,
-    })
-}
-
-/// Several values as one: the number by the metric's rule, the oldest of the times.
-fn combined(metric: &Metric, values: impl Iterator<Item = Value>) -> Option<Value> {
-    values.reduce(|a, b| Value {
-        number: metric.combine.of(a.number, b.number),
-        measured_at: a.measured_at.min(b.measured_at),
     })
 }

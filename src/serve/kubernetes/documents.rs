@@ -4,6 +4,7 @@ use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
@@ -25,13 +26,13 @@ const JSON: &str = "application/json";
 #[derive(Debug)]
 struct Document {
     content_type: String,
-    body: Vec<u8>,
+    body: Bytes,
     hash: String,
 }
 
 impl Document {
     fn new(content_type: impl Into<String>, content: &Value) -> Arc<Document> {
-        let body = content.to_string().into_bytes();
+        let body = Bytes::from(content.to_string());
         let mut hash = String::new();
         for byte in Sha256::digest(&body) {
             // Writing to a String cannot fail.

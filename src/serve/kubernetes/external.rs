@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{Path, RawQuery, State, rejection::PathRejection},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::get,
 };
 
@@ -53,7 +53,7 @@ async fn metric(
     aside(|| {
         let items = asked.of(&snapshot, scaling::items).ok_or_else(missing)??;
         adapter.observe(API, items.iter().map(|item| &item.value));
-        Ok(answers::external(&name, &items))
+        Ok(Json(answers::external(&name, &items)).into_response())
     })
 }
 

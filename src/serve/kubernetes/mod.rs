@@ -26,8 +26,8 @@ use serde_json::json;
 use tokio::sync::watch;
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
 use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
-    set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
+    CompressionLevel, catch_panic::CatchPanicLayer, compression::CompressionLayer,
+    limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
 };
 
 use super::{App, asking::Need, http, scaling::Value};
@@ -104,7 +104,7 @@ pub fn router(shared: Shared) -> Router {
     let limits = ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .layer(CompressionLayer::new());
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
     let documents = documents::router().with_state(shared.clone());
     let limited = |routes: Router<Shared>| routes.layer(GlobalConcurrencyLimitLayer::new(MAX_REQUESTS));
     let metrics = limited(external::router()).merge(limited(custom::router())).with_state(shared.clone());
@@ -189,8 +189,8 @@ impl Adapter {
 }
 
 /// Makes an answer aside: one over tens of thousands of series takes a while, in which its thread would answer no probe.
-fn aside(make: impl FnOnce() -> Result<serde_json::Value, Status>) -> Result<Response, Status> {
-    tokio::task::block_in_place(|| make().map(|list| Json(list).into_response()))
+fn aside(make: impl FnOnce() -> Result<Response, Status>) -> Result<Response, Status> {
+    tokio::task::block_in_place(make)
 }
 
 /// A path whose parts are no text.

@@ -1,10 +1,10 @@
 //! What a question needs of other shards, and what of that is known.
 
-use super::{Question, Refusal, are_known};
+use super::{Question, Refusal, streams::are_known};
 use crate::{
     model::{
         guests::Wish,
-        name::{MAX_TEXT, Name},
+        name::{self, Name},
         offer::Target,
         pattern::Pattern,
         share::Share,
@@ -56,7 +56,7 @@ impl<'a> Question<'a> {
                     Some(name) if may_be(&name) => add(Wish::named(name)),
                     Some(_) => {}
                     // The text of a name that was cut does not tell it.
-                    None if text.len() + 4 > MAX_TEXT => all().into_iter().for_each(&mut add),
+                    None if name::may_be_cut(text) => all().into_iter().for_each(&mut add),
                     None => {}
                 }
             }

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{
     guests::{Guests, Heard, Wish, crowded},
     offer::Access,
-    share::Share,
+    share::{Part, Share},
 };
 
 const SHARE: Share = Share { shard: 0, total: 2 };

@@ -19,10 +19,11 @@ impl Answer {
         std::str::from_utf8(&self.body).expect("the body is UTF-8")
     }
 
-    /// The text of a body that came gzipped.
+    /// The text of a body that came gzipped, in one member: not every client reads more.
     pub fn gunzipped(&self) -> String {
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(&self.body[..]).read_to_string(&mut text).expect("the body is gzip");
+        let (mut text, mut member) = (String::new(), flate2::bufread::GzDecoder::new(&self.body[..]));
+        member.read_to_string(&mut text).expect("the body is gzip");
+        assert!(member.into_inner().is_empty(), "the body is more than one member of gzip");
         text
     }
 
