@@ -7,8 +7,8 @@ use crate::{
     data::Data,
     floor::Floor,
     gauge::Gauge,
+    measured::Memory,
     peer::Peer,
-    process::Memory,
     proxy::Proxy,
     series::{Series, Shown, Unit},
     server::{Server, Told},
@@ -62,6 +62,8 @@ pub struct Comparison {
     pub peer: Party,
     pub floor: Party,
     pub ready: Duration,
+    /// PING on the way that all of them go, where it is a long one.
+    pub pings: Option<Series>,
     /// The first scrape of a snapshot in its encoding, and those after it, by encoding.
     pub scrapes: [[Scrapes; 2]; 2],
     /// Samples of streamgauge, and of redis_exporter.
@@ -73,6 +75,9 @@ const ENCODINGS: [&str; 2] = ["identity", "gzip"];
 
 /// Scrapes after the first one, of each snapshot and encoding.
 const LATER: usize = 4;
+
+/// Polls until the commands of one are those of the next.
+const POLLS_TO_SETTLE: usize = 3;
 
 impl Comparison {
     pub fn run(workload: Workload, redis: &Path, exporter: &Path, directory: &Path) -> Result<Comparison> {
@@ -86,7 +91,8 @@ impl Comparison {
         };
         let url = proxy.as_ref().map_or_else(|| server.url(), Proxy::url);
         let port = proxy.as_ref().map_or(server.port, |proxy| proxy.port);
-        let mut gauge = Gauge::start(&url, workload.interval, directory, &[])?;
+        let mut gauge = Gauge::start(&url, workload.data.streams, workload.interval, directory, &[])?;
+        gauge.settle()?;
         let mut peer = match workload.peer_rounds {
             0 => None,
             _ => Some(Peer::start(exporter, &url, directory)?),
@@ -97,6 +103,7 @@ impl Comparison {
             peer: Party::default(),
             floor: Party::default(),
             ready: gauge.ready,
+            pings: proxy.as_ref().map(Proxy::ping).transpose()?,
             scrapes: Default::default(),
             samples: [0, 0],
         };
@@ -120,7 +127,7 @@ impl Comparison {
     }
 
     fn turn_of_gauge(&mut self, gauge: &mut Gauge, server: &mut Server, is_kept: bool) -> Result<()> {
-        let poll = gauge.poll(server)?;
+        let poll = gauge.poll(server, || ())?;
         let mut scrapes = vec![poll.scrape];
         for number in 1..ENCODINGS.len() * (LATER + 1) {
             scrapes.push(gauge.scrape(ENCODINGS[number / (LATER + 1)])?);
@@ -175,15 +182,19 @@ impl Party {
     }
 }
 
-/// What streamgauge sends in one poll that is not its first.
+/// What streamgauge sends in one poll, once it has come to know the streams as well as in the polls that are measured.
 fn recorded(server: &mut Server, workload: &Workload, directory: &Path) -> Result<Vec<u8>> {
     let proxy = Proxy::start(server.port, Duration::ZERO)?;
-    let mut gauge = Gauge::start(&proxy.url(), workload.interval, directory, &[])?;
-    workload.data.go_on(server.connection(), 0)?;
-    proxy.take_sent();
-    gauge.poll(server)?;
-    gauge.pause()?;
-    Ok(proxy.take_sent())
+    let mut gauge = Gauge::start(&proxy.url(), workload.data.streams, workload.interval, directory, &[])?;
+    gauge.settle()?;
+    let mut sent = Vec::new();
+    for _ in 0..POLLS_TO_SETTLE {
+        workload.data.go_on(server.connection(), 0)?;
+        proxy.take_sent();
+        gauge.poll(server, || sent = proxy.take_sent())?;
+        gauge.pause()?;
+    }
+    Ok(sent)
 }
 
 impl fmt::Display for Comparison {
@@ -211,6 +222,14 @@ impl fmt::Display for Comparison {
         table.row(["samples".to_owned(), ours, theirs, "-".into()]);
         let ready = Shown(self.ready.as_secs_f64(), Unit::Seconds).to_string();
         table.row(["start to ready".to_owned(), ready, "-".into(), "-".into()]);
+        if let Some(pings) = &self.pings {
+            table.row([
+                "PING, through the proxy".to_owned(),
+                pings.show(Unit::Seconds),
+                "-".into(),
+                "-".into(),
+            ]);
+        }
         writeln!(f, "{table}")?;
 
         let mut table = Table::new(&["/metrics of streamgauge", "time", "CPU", "body", "rate"]);

@@ -1,5 +1,7 @@
 //! The streams that are measured: named, sized and read as in production.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use redis::{Connection, Pipeline};
 
 use crate::Result;
@@ -29,23 +31,20 @@ impl Data {
         Data { streams, groups: 2, consumers: 5, payload: 100 }
     }
 
-    /// Consumers of all groups.
-    pub fn consumers(&self) -> usize {
-        self.streams * self.groups * self.consumers
-    }
-
-    /// Fills an empty server. Each consumer owns pending entries; every other stream has entries that wait, the rest has none.
+    /// Fills the server with entries of the last seconds. Each consumer owns pending entries; every other stream has entries that wait, the rest has none.
     pub fn fill(&self, connection: &mut Connection) -> Result<()> {
         redis::cmd("FLUSHALL").exec(connection)?;
         let entries = EACH * (self.consumers + 1);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
         let mut batch = Batch { connection, pipeline: Pipeline::new(), count: 0 };
         for stream in 0..self.streams {
             let key = name(stream);
             for group in &GROUPS[..self.groups] {
                 batch.push(&["XGROUP", "CREATE", &key, group, "0", "MKSTREAM"])?;
             }
-            for _ in 0..entries {
-                self.add(&mut batch, &key)?;
+            for number in 0..entries {
+                let id = format!("{}-0", now - 1000 * (entries - number) as u128);
+                self.add(&mut batch, &key, &id)?;
             }
             for group in &GROUPS[..self.groups] {
                 for consumer in 0..self.consumers {
@@ -62,7 +61,7 @@ impl Data {
         let mut batch = Batch { connection, pipeline: Pipeline::new(), count: 0 };
         for stream in 0..self.streams {
             let key = name(stream);
-            self.add(&mut batch, &key)?;
+            self.add(&mut batch, &key, "*")?;
             if has_none_waiting(stream) {
                 for group in &GROUPS[..self.groups] {
                     batch.read(&key, group, round % self.consumers, 1, true)?;
@@ -72,8 +71,8 @@ impl Data {
         batch.flush()
     }
 
-    fn add(&self, batch: &mut Batch<'_>, key: &str) -> Result<()> {
-        batch.push(&["XADD", key, "*", "kind", "created", "payload", &"x".repeat(self.payload)])
+    fn add(&self, batch: &mut Batch<'_>, key: &str, id: &str) -> Result<()> {
+        batch.push(&["XADD", key, id, "kind", "created", "payload", &"x".repeat(self.payload)])
     }
 }
 

@@ -33,10 +33,6 @@ impl Floor {
         Ok(Floor { file, commands: count(requests)? })
     }
 
-    pub fn commands(&self) -> usize {
-        self.commands
-    }
-
     /// Sends them to this port, and reads all replies.
     pub fn run(&self, server: &mut Server, port: u16) -> Result<Run> {
         server.process.wait_quiet(Duration::from_secs(60))?;

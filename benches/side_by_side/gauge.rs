@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Result,
     http::{self, Client},
-    process::Process,
+    measured::Process,
     server::{Server, Told},
 };
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// So soon before its next poll it is not paused.
 const NEAR: Duration = Duration::from_millis(500);
 
-/// The exporter. It is paused but for its turns.
+/// The exporter. Where it is measured in turns, it is paused but for these.
 pub struct Gauge {
     pub process: Process,
     pub address: SocketAddr,
@@ -30,6 +30,7 @@ pub struct Gauge {
     pub log: PathBuf,
     /// From its start until `/-/ready` said so.
     pub ready: Duration,
+    streams: usize,
     interval: Duration,
     /// When its latest turn began, and with it a poll.
     resumed: Instant,
@@ -59,9 +60,14 @@ pub struct Scrape {
 }
 
 impl Gauge {
-    /// Starts it on this server, waits for its first poll, which is not measured, and pauses it. It polls at this
-    /// interval, which must be longer than a turn.
-    pub fn start(url: &str, interval: Duration, directory: &Path, arguments: &[&str]) -> Result<Gauge> {
+    /// Starts it on this server, where so many streams are, and waits for its first poll. It polls at this interval.
+    pub fn start(
+        url: &str,
+        streams: usize,
+        interval: Duration,
+        directory: &Path,
+        arguments: &[&str],
+    ) -> Result<Gauge> {
         let log = directory.join("streamgauge.log");
         let program = Path::new(env!("CARGO_BIN_EXE_streamgauge"));
         let interval_text = format!("{}ms", interval.as_millis());
@@ -90,23 +96,40 @@ impl Gauge {
             thread::sleep(Duration::from_millis(1));
         }
         let ready = started.elapsed();
-        process.wait_quiet(PATIENCE)?;
-        process.pause()?;
-        Ok(Gauge { process, address, client, log, ready, interval, resumed: started })
+        Ok(Gauge { process, address, client, log, ready, streams, interval, resumed: started })
     }
 
-    /// Its turn begins: it polls once, and is scraped. It goes on running.
-    pub fn poll(&mut self, server: &mut Server) -> Result<Poll> {
+    /// It waits for its first turn. From now on its interval must be longer than a turn.
+    pub fn settle(&mut self) -> Result<()> {
+        self.process.wait_quiet(PATIENCE)?;
+        self.process.pause()
+    }
+
+    /// Its turn begins: it polls once, and is scraped. It goes on running. `ended` is called in between.
+    pub fn poll(&mut self, server: &mut Server, ended: impl FnOnce()) -> Result<Poll> {
         server.process.wait_quiet(PATIENCE)?;
         server.reset()?;
         let (before, redis_before) = (self.process.cpu()?, server.process.cpu()?);
         let resumed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
         self.process.resume()?;
         self.resumed = Instant::now();
-        self.process.wait_busy(before, self.interval + PATIENCE)?;
-        let (cpu, redis_cpu) =
-            (self.process.wait_quiet(PATIENCE)? - before, server.process.cpu()? - redis_before);
-        let told = server.told()?;
+        // Woken up it looks at its clocks first, and may find that it is not yet time to poll.
+        let deadline = Instant::now() + self.interval + PATIENCE;
+        let mut busy_since = before;
+        let (cpu, told) = loop {
+            self.process.wait_busy(busy_since, self.interval + PATIENCE)?;
+            let cpu = self.process.wait_quiet(PATIENCE)?;
+            let told = server.told()?;
+            if told.calls > self.streams as u64 {
+                break (cpu - before, told);
+            }
+            if Instant::now() > deadline {
+                return Err(format!("no poll: {}", fs::read_to_string(&self.log)?).into());
+            }
+            busy_since = cpu;
+        };
+        let redis_cpu = server.process.cpu()? - redis_before;
+        ended();
         let scrape = self.scrape("identity")?;
         let metrics = self.client.get("/metrics", "identity")?.text()?;
         let time = http::value(&metrics, "streamgauge_poll_duration_seconds{redis=\"main\"}")?;

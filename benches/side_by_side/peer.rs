@@ -10,7 +10,7 @@ use std::{
 use crate::{
     Result,
     http::{self, Client},
-    process::Process,
+    measured::Process,
     server::{Server, Told, free_port},
 };
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::Result;
+use crate::{Result, series::Series};
 
 /// The proxy. Its threads end with the connections, and the one that accepts them with the bench.
 pub struct Proxy {
@@ -35,6 +35,18 @@ impl Proxy {
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// How long PING takes through it, a hundred times.
+    pub fn ping(&self) -> Result<Series> {
+        let mut connection = redis::Client::open(self.url())?.get_connection()?;
+        let mut times = Series::default();
+        for _ in 0..100 {
+            let started = Instant::now();
+            redis::cmd("PING").exec(&mut connection)?;
+            times.push_time(started.elapsed());
+        }
+        Ok(times)
     }
 
     /// What was sent to Redis since this was last asked.

@@ -15,8 +15,8 @@ impl Series {
         self.push(time.as_secs_f64());
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub fn median(&self) -> f64 {
@@ -43,12 +43,6 @@ impl Series {
                 format!("{median} ({least} to {most})")
             }
         }
-    }
-}
-
-impl FromIterator<f64> for Series {
-    fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Series {
-        Series(values.into_iter().collect())
     }
 }
 

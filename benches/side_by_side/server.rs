@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Result, process::Process};
+use crate::{Result, measured::Process};
 
 /// The server; ended on drop.
 pub struct Server {
@@ -14,7 +14,6 @@ pub struct Server {
     pub port: u16,
     /// The program beside it that `--pipe` is fed to.
     pub client: PathBuf,
-    pub version: String,
     connection: redis::Connection,
 }
 
@@ -40,7 +39,7 @@ impl Server {
         let mut process = Process::spawn(program, &arguments, &log)?;
         let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
         let deadline = Instant::now() + Duration::from_secs(10);
-        let mut connection = loop {
+        let connection = loop {
             process.check_alive(&log)?;
             match client.get_connection() {
                 Ok(connection) => break connection,
@@ -48,11 +47,8 @@ impl Server {
                 Err(_) => thread::sleep(Duration::from_millis(10)),
             }
         };
-        let info: String = redis::cmd("INFO").arg("server").query(&mut connection)?;
-        let version = field(&info, "redis_version").ok_or("INFO has no version")?.to_owned();
         let client = program.with_file_name("redis-cli");
-        let server = Server { process, port, client, version, connection };
-        Ok(server)
+        Ok(Server { process, port, client, connection })
     }
 
     pub fn url(&self) -> String {
