@@ -27,6 +27,7 @@ mod load;
 mod machine;
 mod measured;
 mod peer;
+mod prose;
 mod proxy;
 mod series;
 mod server;

@@ -11,18 +11,9 @@ use crate::{
     Result,
     http::{self, Client},
     measured::Process,
+    prose,
     server::{Server, Told, free_port},
 };
-
-/// All streams with their groups and consumers, and of all else as little as it lets one choose.
-pub const FLAGS: [&str; 6] = [
-    "-check-streams=*",
-    "-config-command=-",
-    "-exclude-latency-histogram-metrics",
-    "-redis-only-metrics",
-    "-set-client-name=false",
-    "-check-search-indexes=",
-];
 
 /// How long a scrape may take before the bench gives up.
 const PATIENCE: Duration = Duration::from_secs(110);
@@ -47,7 +38,7 @@ impl Peer {
     pub fn start(program: &Path, url: &str, directory: &Path) -> Result<Peer> {
         let (log, address) =
             (directory.join("redis_exporter.log"), SocketAddr::from(([127, 0, 0, 1], free_port()?)));
-        let mut arguments: Vec<_> = FLAGS.map(str::to_owned).into();
+        let mut arguments: Vec<_> = prose::FLAGS.map(str::to_owned).into();
         arguments.extend([format!("-redis.addr={url}"), format!("-web.listen-address={address}")]);
         let mut process = Process::spawn(program, &arguments, &log)?;
         let deadline = Instant::now() + Duration::from_secs(10);
