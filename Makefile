@@ -6,10 +6,10 @@ SHELL := bash
 # cargo's own directory first: a fresh rustup is not yet on the PATH of an open shell. Last, where Go is unpacked by hand.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH):/usr/local/go/bin
 
-# more arguments, e.g. make demo ARGS='--web.listen-address :9999', make test ARGS='lag'
+# more arguments, e.g. make demo ARGS='--web.listen-address :9999', make test ARGS='lag', make bench ARGS='--only 2000'
 ARGS ?=
 
-.PHONY: help demo test lag-report test-servers test-kubernetes test-deploy fuzz check build fmt check-fmt check-lint check-docs check-deny check-rules
+.PHONY: help demo test lag-report bench test-servers test-kubernetes test-deploy fuzz check build fmt check-fmt check-lint check-docs check-deny check-rules
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s  %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,11 @@ lag-report: ## print how often a lag is exact, for each workload and server vers
 	@scripts/need cargo cc redis-server
 	@line=$$(scripts/test-servers) && export "$$line" && \
 	cargo test --locked --test lag workloads -- --nocapture 2>&1 | grep '^|'
+
+bench: ## measure it beside redis_exporter, some ten minutes on an idle machine, and write docs/benchmarks.md
+	@scripts/need cargo cc
+	@lines=$$(scripts/test-servers redis-8.0 && scripts/bench-peer) && export $$lines && \
+	cargo bench --locked --bench side_by_side -- $(ARGS)
 
 test-servers: ## fetch other Redis and Valkey versions to test against
 	@scripts/test-servers $(ARGS)

@@ -5,6 +5,7 @@ use std::path::Path;
 use streamgauge::config::settings::{self, Kind};
 
 mod acl;
+mod benchmarks;
 pub mod documents;
 pub mod schema;
 

@@ -1,0 +1,91 @@
+//! Who asks while polls go on: scrapers of /metrics, and autoscalers.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Result,
+    autoscaler::{Autoscaler, FRONT_PROXY},
+    data::Data,
+    gauge::{Gauge, told_in},
+    http::Client,
+    series::Series,
+    server::Server,
+};
+
+/// How long either load lasts.
+pub const LASTS: Duration = Duration::from_secs(15);
+
+/// Between two scrapes that meet polls as often as may be, and the pause between those polls.
+pub const SCRAPED_EVERY: Duration = Duration::from_millis(100);
+pub const POLLED_EVERY: Duration = Duration::from_millis(500);
+
+/// Requests of autoscalers a second, and the interval of polls and scrapes meanwhile.
+pub const ASKED_PER_SECOND: u32 = 200;
+pub const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What requests met.
+#[derive(Debug)]
+pub struct Load {
+    /// Time of each scrape.
+    pub scrapes: Series,
+    /// Time of each answer to an autoscaler, from when it should have been asked for.
+    pub answers: Series,
+}
+
+/// Scrapes while one poll follows the other.
+pub fn scrapes(data: Data, redis: &Path, directory: &Path) -> Result<Load> {
+    let mut server = Server::start(redis, directory)?;
+    data.fill(server.connection())?;
+    let gauge = Gauge::start(&server.url(), data.streams, POLLED_EVERY, directory, &[])?;
+    let scrapes = scrape(gauge.address, SCRAPED_EVERY, &AtomicBool::new(false))?;
+    Ok(Load { scrapes, answers: Series::default() })
+}
+
+/// Autoscalers ask for the backlogs of groups by their labels, while polls and scrapes go on.
+pub fn autoscalers(data: Data, redis: &Path, directory: &Path) -> Result<Load> {
+    let mut server = Server::start(redis, directory)?;
+    data.fill(server.connection())?;
+    let autoscaler = Autoscaler::new()?;
+    let ca = directory.join("ca.crt");
+    fs::write(&ca, &autoscaler.authority)?;
+    let arguments = [
+        "--kubernetes.listen-address=127.0.0.1:0",
+        &format!("--kubernetes.requestheader-client-ca-file={}", ca.display()),
+        &format!("--kubernetes.requestheader-allowed-names={FRONT_PROXY}"),
+    ];
+    let gauge = Gauge::start(&server.url(), data.streams, INTERVAL, directory, &arguments)?;
+    let adapter = told_in(&gauge.log, "serving the kubernetes adapter")?.ok_or("there is no adapter")?;
+    let (is_over, address) = (Arc::new(AtomicBool::new(false)), gauge.address);
+    let scraper = {
+        let is_over = Arc::clone(&is_over);
+        thread::spawn(move || scrape(address, INTERVAL, &is_over))
+    };
+    let answers = autoscaler.ask(adapter, data, ASKED_PER_SECOND, LASTS);
+    is_over.store(true, Ordering::Relaxed);
+    let scrapes = scraper.join().map_err(|_| "the scraper has panicked")??;
+    Ok(Load { scrapes, answers: answers? })
+}
+
+/// Scrapes at this interval until it is over, at the latest after [`LASTS`].
+fn scrape(address: SocketAddr, interval: Duration, is_over: &AtomicBool) -> Result<Series> {
+    let (mut client, mut times, started) = (Client::of(address), Series::default(), Instant::now());
+    while started.elapsed() < LASTS && !is_over.load(Ordering::Relaxed) {
+        let answer = client.get("/metrics", "identity")?;
+        if answer.status != 200 {
+            return Err(format!("/metrics answers {}", answer.status).into());
+        }
+        times.push_time(answer.time);
+        thread::sleep(interval.saturating_sub(answer.time));
+    }
+    Ok(times)
+}

@@ -1,0 +1,38 @@
+//! What docs/benchmarks.md says of how it is measured. A test holds the document against it.
+
+/// All streams with their groups and consumers, and of all else as little as it lets one choose.
+pub const FLAGS: [&str; 6] = [
+    "-check-streams=*",
+    "-config-command=-",
+    "-exclude-latency-histogram-metrics",
+    "-redis-only-metrics",
+    "-set-client-name=false",
+    "-check-search-indexes=",
+];
+
+const HOW: &str = "`make bench` repeats all of this on any machine with Debian or Ubuntu, in some ten minutes, and writes this file; leave the
+machine alone meanwhile. `make bench ARGS='--only 2000'` measures one workload and writes nothing.
+
+- **Who takes part**: *streamgauge* as `make build` builds it, with its defaults but for the poll interval and limits that
+  let all streams in. *redis_exporter*, the newest that a Debian release offers, with `FLAGS`:
+  all streams with groups and consumers, and of all else as little as it lets one choose. It asks Redis when it is scraped, so
+  its scrape is its poll, and its time is that of the scrape as a client sees it; streamgauge's is its own metric,
+  `streamgauge_poll_duration_seconds`. The *floor* is `redis-cli --pipe`, fed with the commands that streamgauge sent in one
+  poll, byte for byte, from its start to its end.
+- **Turns**: all measure the same streams on the same Redis, one after the other and again. streamgauge is stopped (SIGSTOP)
+  but for its turns. The first turn of each is not counted. Before each turn every stream gets an entry, and in every other
+  stream both groups read it: half of the groups have a lag, and nothing is ever as it was at the poll before.
+- **Streams** have two groups of five consumers, unless their title says otherwise, each with two pending entries, and
+  payloads of 100 B.
+- **CPU** is the clock of the process, user and system, until it is quiet again. **Redis's commands** are those of
+  `INFO commandstats`, and the **longest cycle** of its event loop is `eventloop_duration_max` of `INFO debug`, since a reset
+  right before. That reset is a cycle, too: it takes some 0.1 ms, and no figure is below that.
+- **Round trips** come from a proxy that hands each piece on half the time after it came, in either direction, and holds
+  nothing back that comes after it. Who takes part goes through it, PING as well.
+- **Figures** are the median, and the least and the most in brackets.
+";
+
+/// How it is measured.
+pub fn how() -> String {
+    HOW.replace("FLAGS", &FLAGS.map(|flag| format!("`{flag}`")).join(" "))
+}

@@ -1,0 +1,103 @@
+//! A private redis-server, and what it says of its own cost.
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{Result, measured::Process};
+
+/// The server; ended on drop.
+pub struct Server {
+    pub process: Process,
+    pub port: u16,
+    /// The program beside it that `--pipe` is fed to.
+    pub client: PathBuf,
+    connection: redis::Connection,
+}
+
+/// What Redis says of the time between a reset and now.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// Execution of commands, by INFO commandstats.
+    pub commands: Duration,
+    /// Longest cycle of the event loop, by INFO debug.
+    pub block: Duration,
+    /// Number of commands.
+    pub calls: u64,
+}
+
+impl Server {
+    /// Starts this program in a directory of its own.
+    pub fn start(program: &Path, directory: &Path) -> Result<Server> {
+        let (port, log) = (free_port()?, directory.join("redis.log"));
+        let arguments =
+            ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+        let mut arguments: Vec<_> = arguments.map(str::to_owned).into();
+        arguments.extend(["--dir".to_owned(), directory.display().to_string()]);
+        let mut process = Process::spawn(program, &arguments, &log)?;
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let connection = loop {
+            process.check_alive(&log)?;
+            match client.get_connection() {
+                Ok(connection) => break connection,
+                Err(error) if Instant::now() > deadline => return Err(error.into()),
+                Err(_) => thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        let client = program.with_file_name("redis-cli");
+        Ok(Server { process, port, client, connection })
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// A connection for what is not measured.
+    pub fn connection(&mut self) -> &mut redis::Connection {
+        &mut self.connection
+    }
+
+    /// What follows is told by [`Server::told`]. The reset itself is a cycle of the event loop, of some 0.1 ms.
+    pub fn reset(&mut self) -> Result<()> {
+        Ok(redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut self.connection)?)
+    }
+
+    /// What it cost since the reset.
+    pub fn told(&mut self) -> Result<Told> {
+        let ask = redis::cmd("INFO").arg("commandstats").arg("debug").query(&mut self.connection);
+        let info: String = ask?;
+        let (mut commands, mut calls) = (0, 0);
+        for line in info.lines().filter_map(|line| line.strip_prefix("cmdstat_")) {
+            let (name, figures) = line.split_once(':').ok_or("a line of commandstats without a name")?;
+            // Neither the reset's own, nor once more what a transaction executes.
+            if !name.starts_with("config") && name != "exec" {
+                let of = |key: &str| -> Result<u64> {
+                    let figure = figures.split(',').find_map(|figure| figure.strip_prefix(key));
+                    Ok(figure.ok_or("a line of commandstats without a figure")?.parse()?)
+                };
+                commands += of("usec=")?;
+                calls += of("calls=")?;
+            }
+        }
+        let block = field(&info, "eventloop_duration_max")
+            .ok_or("this Redis does not tell eventloop_duration_max in INFO debug: use 7.2 or later")?;
+        Ok(Told {
+            commands: Duration::from_micros(commands),
+            block: Duration::from_micros(block.parse()?),
+            calls,
+        })
+    }
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// A field of INFO.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
