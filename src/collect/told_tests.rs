@@ -13,8 +13,11 @@ use crate::model::{
     time::UnixMicros,
 };
 
-/// The groups of some streams, by database and stream: whether each exists, and what is to be told of it.
-type Groups = BTreeMap<(u32, u8), BTreeMap<u8, (bool, Option<u8>)>>;
+/// The groups of a stream: whether each exists, and what is to be told of it.
+type OfStream = BTreeMap<u8, (bool, Option<u8>)>;
+
+/// The same of some streams, by database and stream.
+type Groups = BTreeMap<(u32, u8), OfStream>;
 
 fn groups() -> impl Strategy<Value = Groups> {
     let group = (any::<bool>(), prop::option::of(0u8..3));
@@ -27,7 +30,7 @@ fn name(number: u8) -> Name {
 }
 
 fn poll(groups: &Groups) -> Poll {
-    let entry = |(&(db, stream), groups): (&(u32, u8), &BTreeMap<u8, (bool, Option<u8>)>)| {
+    let entry = |(&(db, stream), groups): (&(u32, u8), &OfStream)| {
         let those = |exist: bool| {
             let those = groups.iter().filter(move |(_, (exists, _))| *exists == exist);
             those.map(|(group, _)| Group::missing(name(*group), Lag::derived(0))).collect::<Vec<_>>()
