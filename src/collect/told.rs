@@ -85,3 +85,7 @@ impl<T> Item<T> {
         self.db.cmp(&entry.db).then_with(|| self.stream.cmp(&entry.name))
     }
 }
+
+#[cfg(test)]
+#[path = "told_tests.rs"]
+mod tests;
