@@ -157,6 +157,7 @@ async fn serve(
         asking: Arc::new(Asking::new(wishes)),
         draining: stop_serving.clone(),
         telemetry_path: config.telemetry_path.clone().into(),
+        aside: measuring.clone(),
         expositions,
         requests: Arc::default(),
         loads: loaded,

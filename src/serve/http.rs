@@ -73,18 +73,18 @@ async fn show_page(State(app): State<App>) -> Response {
         ),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, aside(html).await).into_response()
+    (headers, aside(&app, html).await).into_response()
 }
 
 async fn groups(State(app): State<App>) -> Response {
     let snapshot = app.snapshot();
     let report = move || Json(report::report(&snapshot, Instant::now())).into_response();
-    ([(header::CACHE_CONTROL, "no-store")], aside(report).await).into_response()
+    ([(header::CACHE_CONTROL, "no-store")], aside(&app, report).await).into_response()
 }
 
 /// Makes an answer aside: one over tens of thousands of streams takes a while, in which its thread would answer no probe.
-async fn aside(make: impl FnOnce() -> Response + Send + 'static) -> Response {
-    tokio::task::spawn_blocking(make).await.unwrap_or_else(|_| {
+async fn aside(app: &App, make: impl FnOnce() -> Response + Send + 'static) -> Response {
+    app.aside.spawn_blocking(make).await.unwrap_or_else(|_| {
         let message = "this request could not be answered: a mistake in streamgauge\n";
         (StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
     })

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{asking::Asking, lifecycle::ReloadRequest, prometheus::Expositions, requests::Requests};
@@ -39,6 +42,8 @@ pub struct App {
     pub draining: CancellationToken,
     /// Path of the metrics.
     pub telemetry_path: Arc<str>,
+    /// Threads for what takes long, which let those that answer go first.
+    pub aside: Handle,
     /// Expositions that were written, for whoever scrapes next.
     pub expositions: Arc<Expositions>,
     /// What the adapters were asked.
