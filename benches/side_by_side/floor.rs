@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     Result,
+    measured::Process,
     server::{Server, Told},
 };
 
@@ -35,7 +36,7 @@ impl Floor {
 
     /// Sends them to this port, and reads all replies.
     pub fn run(&self, server: &mut Server, port: u16) -> Result<Run> {
-        server.process.wait_quiet(Duration::from_secs(60))?;
+        Process::wait_quiet(&[&server.process], Duration::from_secs(60))?;
         server.reset()?;
         let before = server.process.cpu()?;
         let mut command = Command::new(&server.client);

@@ -101,13 +101,13 @@ impl Gauge {
 
     /// It waits for its first turn. From now on its interval must be longer than a turn.
     pub fn settle(&mut self) -> Result<()> {
-        self.process.wait_quiet(PATIENCE)?;
+        Process::wait_quiet(&[&self.process], PATIENCE)?;
         self.process.pause()
     }
 
     /// Its turn begins: it polls once, and is scraped. It goes on running. `ended` is called in between.
     pub fn poll(&mut self, server: &mut Server, ended: impl FnOnce()) -> Result<Poll> {
-        server.process.wait_quiet(PATIENCE)?;
+        Process::wait_quiet(&[&server.process], PATIENCE)?;
         server.reset()?;
         let (before, redis_before) = (self.process.cpu()?, server.process.cpu()?);
         let resumed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
@@ -118,7 +118,8 @@ impl Gauge {
         let mut busy_since = before;
         let (cpu, told) = loop {
             self.process.wait_busy(busy_since, self.interval + PATIENCE)?;
-            let cpu = self.process.wait_quiet(PATIENCE)?;
+            Process::wait_quiet(&[&self.process, &server.process], PATIENCE)?;
+            let cpu = self.process.cpu()?;
             let told = server.told()?;
             if told.calls > self.streams as u64 {
                 break (cpu - before, told);
@@ -164,7 +165,7 @@ impl Gauge {
     pub fn pause(&self) -> Result<()> {
         if self.resumed.elapsed() + NEAR > self.interval {
             self.process.wait_busy(self.process.cpu()?, self.interval)?;
-            self.process.wait_quiet(PATIENCE)?;
+            Process::wait_quiet(&[&self.process], PATIENCE)?;
         }
         self.process.pause()
     }

@@ -1,8 +1,8 @@
 //! streamgauge beside redis_exporter and the floor, on the same Redis and data, in turns: `make bench`.
 //!
 //! It states which targets are met, and fails only where something could not be measured. With `--only NAME` (a workload,
-//! `scrapes` or `autoscalers`; several may follow) it measures that and prints it; without, it measures all, and writes
-//! `docs/benchmarks.md`.
+//! `scrapes` or `autoscalers`; several may follow) it measures that and prints it; without, or with `--write`, it writes
+//! `docs/benchmarks.md`, too.
 
 use std::{
     error::Error,
@@ -42,8 +42,9 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> Result<()> {
-    let only: Vec<_> = std::env::args().skip_while(|argument| argument != "--only").skip(1).collect();
-    let only: Vec<_> = only.into_iter().filter(|argument| !argument.starts_with('-')).collect();
+    let only = std::env::args().skip_while(|argument| argument != "--only").skip(1);
+    let only: Vec<_> = only.take_while(|argument| !argument.starts_with("--")).collect();
+    let is_written = only.is_empty() || std::env::args().any(|argument| argument == "--write");
     let is_wanted = |name: &str| only.is_empty() || only.iter().any(|wanted| wanted == name);
     let names = workloads::ALL.map(|workload| workload.name).into_iter().chain(["scrapes", "autoscalers"]);
     if let Some(unknown) = only.iter().find(|only| !names.clone().any(|name| name == **only)) {
@@ -76,7 +77,7 @@ fn main() -> Result<()> {
             Some(load::autoscalers(Data::usual(20_000), &redis, tempfile::tempdir()?.path())?);
     }
     println!("{}\n{}", document.loads(), document.targets());
-    if only.is_empty() {
+    if is_written {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
         fs::write(&path, document.to_string())?;
         say(started, &format!("written: {}", path.display()));

@@ -2,14 +2,16 @@
 //! asked how much of a CPU and of memory it has used.
 
 use std::{
+    collections::HashMap,
+    ffi::OsString,
     fs,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use nix::time::ClockId;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Result;
@@ -23,6 +25,8 @@ const IDLE: Duration = Duration::from_micros(300);
 /// A running process; killed on drop, and by the system if the bench dies before.
 pub struct Process {
     child: Child,
+    /// Nanoseconds that each of its threads has used so far.
+    threads: Mutex<HashMap<OsString, u64>>,
     name: String,
 }
 
@@ -39,14 +43,21 @@ impl Process {
         let child = command.stdin(Stdio::null()).stdout(sink.try_clone()?).stderr(sink).spawn();
         let child =
             child.map_err(|error| format!("cannot start {} by setpriv: {error}", program.display()))?;
-        Ok(Process { child, name: program.display().to_string() })
+        Ok(Process { child, threads: Mutex::default(), name: program.display().to_string() })
     }
 
-    /// CPU time of all its threads so far, user and system.
+    /// CPU time of all its threads so far, user and system, as the scheduler counts it: in nanoseconds. What a thread has used
+    /// that has ended is what it had used when it was last looked at.
     pub fn cpu(&self) -> Result<Duration> {
-        // Linux's name of another process's clock, which counts nanoseconds: the complement of its ID, and 2 for CPU time.
-        let clock = !i32::try_from(self.child.id())? << 3 | 2;
-        Ok(ClockId::from_raw(clock).now()?.into())
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let thread = thread?;
+            // It may have ended since the directory was read.
+            let Ok(stat) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            let used = stat.split(' ').next().ok_or("a thread without its time")?.parse()?;
+            threads.insert(thread.file_name(), used);
+        }
+        Ok(Duration::from_nanos(threads.values().sum()))
     }
 
     /// Resident memory now, and the most it ever was, in bytes.
@@ -87,21 +98,32 @@ impl Process {
         Ok(())
     }
 
-    /// Waits until its work is over. Returns the CPU time that it had used by then.
-    pub fn wait_quiet(&self, most: Duration) -> Result<Duration> {
+    /// Waits until the work of all of these is over: none uses the CPU, and none waits for it on a busy machine.
+    pub fn wait_quiet(all: &[&Process], most: Duration) -> Result<()> {
+        let used = || all.iter().map(|one| one.cpu()).sum::<Result<Duration>>();
         let deadline = Instant::now() + most;
-        let (mut since, mut then) = (Instant::now(), self.cpu()?);
+        let (mut since, mut then) = (Instant::now(), used()?);
         while since.elapsed() < QUIET {
             if Instant::now() > deadline {
-                return Err(format!("{} is still busy after {most:?}", self.name).into());
+                let names: Vec<_> = all.iter().map(|one| &*one.name).collect();
+                return Err(format!("{} is still busy after {most:?}", names.join(" or ")).into());
             }
             thread::sleep(Duration::from_millis(2));
-            let now = self.cpu()?;
-            if now.saturating_sub(then) > IDLE {
+            let now = used()?;
+            if now.saturating_sub(then) > IDLE || all.iter().any(|one| one.is_runnable()) {
                 (since, then) = (Instant::now(), now);
             }
         }
-        self.cpu()
+        Ok(())
+    }
+
+    /// Whether one of its threads runs, or would if there were a CPU for it.
+    fn is_runnable(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
+        // The state comes after the name in brackets.
+        threads
+            .filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok())
+            .any(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R')))
     }
 
     /// The error that it has ended, if it has.

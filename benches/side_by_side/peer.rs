@@ -54,12 +54,13 @@ impl Peer {
 
     /// Scrapes once. It must have told all groups.
     pub fn scrape(&mut self, server: &mut Server, groups: usize) -> Result<Scrape> {
-        server.process.wait_quiet(PATIENCE)?;
+        Process::wait_quiet(&[&server.process], PATIENCE)?;
         server.reset()?;
         let (before, redis_before) = (self.process.cpu()?, server.process.cpu()?);
         let answer = self.client.get("/metrics", "identity")?;
         let (time, text) = (answer.time, answer.text()?);
-        let cpu = self.process.wait_quiet(PATIENCE)? - before;
+        Process::wait_quiet(&[&self.process, &server.process], PATIENCE)?;
+        let cpu = self.process.cpu()? - before;
         let redis_cpu = server.process.cpu()? - redis_before;
         let told = server.told()?;
         let found = text.lines().filter(|line| line.starts_with("redis_stream_group_lag{")).count();

@@ -24,12 +24,13 @@ machine alone meanwhile. `make bench ARGS='--only 2000'` measures one workload a
   stream both groups read it: half of the groups have a lag, and nothing is ever as it was at the poll before.
 - **Streams** have two groups of five consumers, unless their title says otherwise, each with two pending entries, and
   payloads of 100 B.
-- **CPU** is the clock of the process, user and system, until it is quiet again. **Redis's commands** are those of
-  `INFO commandstats`, and the **longest cycle** of its event loop is `eventloop_duration_max` of `INFO debug`, since a reset
-  right before. That reset is a cycle, too: it takes some 0.1 ms, and no figure is below that.
+- **CPU** is what the scheduler counts of all threads, user and system, until they are quiet again. **Commands executed** are
+  those of `INFO commandstats`, and the **longest cycle** of Redis's event loop is `eventloop_duration_max` of `INFO debug`,
+  since a reset right before. That reset is a cycle, too: it takes some 0.1 ms, and no figure is below that.
 - **Round trips** come from a proxy that hands each piece on half the time after it came, in either direction, and holds
   nothing back that comes after it. Who takes part goes through it, PING as well.
-- **Figures** are the median, and the least and the most in brackets.
+- **Figures** are the median, and the least and the most in brackets. While polls go on, an answer that is an error counts as
+  one that never comes, and one to an HPA is timed from when its request was due, whether or not those before were answered.
 ";
 
 /// How it is measured.

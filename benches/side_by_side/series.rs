@@ -30,7 +30,7 @@ impl Series {
         let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
         let place = share * last as f64;
         let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-        below + (above - below) * place.fract()
+        if below == above { below } else { below + (above - below) * place.fract() }
     }
 
     /// Median and, where there are several, the least and the most.
