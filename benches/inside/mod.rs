@@ -92,6 +92,7 @@ pub fn web(snapshot: watch::Receiver<Arc<Snapshot>>) -> Router {
         asking: Arc::new(Asking::new(watch::channel(Wishes::new(0)).0)),
         draining: CancellationToken::new(),
         telemetry_path: "/metrics".into(),
+        expositions: Arc::default(),
         requests: Arc::default(),
         loads: watch::channel(loads).1,
         reload: None,

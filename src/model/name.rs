@@ -110,7 +110,11 @@ impl From<&str> for Name {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        // Those in use are mostly the same one.
+        match (&self.0, &other.0) {
+            (Repr::Plain(one), Repr::Plain(another)) if Arc::ptr_eq(one, another) => true,
+            _ => self.as_bytes() == other.as_bytes(),
+        }
     }
 }
 
