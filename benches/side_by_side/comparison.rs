@@ -190,7 +190,6 @@ fn recorded(server: &mut Server, workload: &Workload, directory: &Path) -> Resul
     let mut sent = Vec::new();
     for _ in 0..POLLS_TO_SETTLE {
         workload.data.go_on(server.connection(), 0)?;
-        proxy.take_sent();
         gauge.poll(server, || sent = proxy.take_sent())?;
         gauge.pause()?;
     }

@@ -14,7 +14,8 @@ const HOW: &str = "`make bench` repeats all of this on any machine with Debian o
 machine alone meanwhile. `make bench ARGS='--only 2000'` measures one workload and writes nothing.
 
 - **Who takes part**: *streamgauge* as `make build` builds it, with its defaults but for the poll interval and limits that
-  let all streams in. *redis_exporter*, the newest that a Debian release offers, with `FLAGS`:
+  let all streams in. *redis_exporter*, the newest that a Debian release offers, with
+  FLAGS:
   all streams with groups and consumers, and of all else as little as it lets one choose. It asks Redis when it is scraped, so
   its scrape is its poll, and its time is that of the scrape as a client sees it; streamgauge's is its own metric,
   `streamgauge_poll_duration_seconds`. The *floor* is `redis-cli --pipe`, fed with the commands that streamgauge sent in one
