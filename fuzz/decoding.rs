@@ -12,7 +12,7 @@ use streamgauge::{
     model::{
         fault::{Fault, FaultKind},
         lag::pages::{Share, Wish},
-        name::Name,
+        name::{Name, Names},
         stream_id::StreamId,
     },
 };
@@ -52,7 +52,7 @@ fn check(reply: Reply<'_>) {
         assert_eq!(info.ends.is_some(), info.length > 0);
         let _ = info.facts();
     }
-    if let Some(groups) = sound(decode::groups(reply)) {
+    if let Some(groups) = sound(decode::groups(reply, &mut Names::default())) {
         assert_eq!(groups.len(), items(reply).len());
         for (group, item) in groups.iter().zip(items(reply)) {
             [group.consumers, group.pending].into_iter().for_each(not_negative);
@@ -62,7 +62,7 @@ fn check(reply: Reply<'_>) {
             let _ = group.facts();
         }
     }
-    if let Some(consumers) = sound(decode::consumers(reply)) {
+    if let Some(consumers) = sound(decode::consumers(reply, &mut Names::default())) {
         assert_eq!(consumers.len(), items(reply).len());
         for consumer in consumers {
             not_negative(consumer.pending);
@@ -91,7 +91,7 @@ fn check(reply: Reply<'_>) {
 
 /// The same through what the collector calls: a fault says of which command.
 fn answers(reply: Reply<'_>) {
-    let (key, group) = (Name::from("orders"), Name::from("workers"));
+    let (key, group, names) = (Name::from("orders"), Name::from("workers"), &mut Names::default());
     let wish = |upwards| Wish {
         from: StreamId::default(),
         to: StreamId::new(9, 0),
@@ -101,13 +101,13 @@ fn answers(reply: Reply<'_>) {
     };
     let wishes = [wish(true), wish(false)];
     let one = &[reply][..];
-    told(ask::consumers_answer(&Ask::Consumers(&key, &group, 1), one), "XINFO CONSUMERS");
+    told(ask::consumers_answer(&Ask::Consumers(&key, &group, 1), one, names), "XINFO CONSUMERS");
     told(ask::pending_answer(&Ask::Pending(&key, &group, 1), one), "XPENDING");
-    let transaction = |replies: &[Reply<'_>]| {
+    let mut transaction = |replies: &[Reply<'_>]| {
         let any = commands::COMMANDS.iter().map(|command| command.words);
-        let snapshot = ask::stream_answer(&Ask::Stream(&key, 0), replies);
+        let snapshot = ask::stream_answer(&Ask::Stream(&key, 0), replies, names);
         told_one_of(snapshot, any.clone());
-        told_one_of(ask::count_answer(&Ask::Count(&key, &wishes, 0), replies), any);
+        told_one_of(ask::count_answer(&Ask::Count(&key, &wishes, 0), replies, names), any);
     };
     transaction(one);
     transaction(&items(reply));

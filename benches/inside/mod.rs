@@ -9,9 +9,12 @@ use streamgauge::{
     collect::poller::Poller,
     config::{self, Config, Sources},
     model::{guests::Wishes, snapshot::Snapshot, time::UnixMicros},
-    serve::{App, asking::Asking, http},
+    serve::{App, asking::Asking, http, prometheus::Expositions},
 };
-use tokio::{runtime::Runtime, sync::watch};
+use tokio::{
+    runtime::{Handle, Runtime},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -92,7 +95,8 @@ pub fn web(snapshot: watch::Receiver<Arc<Snapshot>>) -> Router {
         asking: Arc::new(Asking::new(watch::channel(Wishes::new(0)).0)),
         draining: CancellationToken::new(),
         telemetry_path: "/metrics".into(),
-        expositions: Arc::default(),
+        expositions: Arc::new(Expositions::new(Handle::current())),
+        aside: Handle::current(),
         requests: Arc::default(),
         loads: watch::channel(loads).1,
         reload: None,

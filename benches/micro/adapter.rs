@@ -38,7 +38,8 @@ pub fn bench(criterion: &mut Criterion, polled: &Polled) -> Result<()> {
                     offer: &offer,
                     namespace: "shop",
                 };
-                scaling::items(&question).map(|items| answers::external(name, &items)).map_err(|_| ())
+                let items = scaling::items(&question).map_err(|_| ())?;
+                serde_json::to_string(&answers::external(name, &items)).map_err(|_| ())
             });
         });
     }

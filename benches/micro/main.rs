@@ -8,6 +8,7 @@ use inside::{Inside, Result, data::Data};
 use streamgauge::model::snapshot::{Poll, Snapshot};
 
 mod adapter;
+mod decode;
 mod exposition;
 #[path = "../inside/mod.rs"]
 mod inside;
@@ -26,6 +27,7 @@ struct Polled {
 
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().sample_size(20).configure_from_args();
+    decode::bench(&mut criterion);
     let usual = polled(2000)?;
     lag::bench(&mut criterion, &usual.poll);
     snapshot::bench(&mut criterion, &usual.poll);

@@ -20,6 +20,8 @@ pub struct Data {
     pub consumers: usize,
     /// Bytes of each entry's payload.
     pub payload: usize,
+    /// Whether nothing happens between two polls.
+    pub is_still: bool,
 }
 
 /// Entries that each consumer owns, and as many wait in every other stream.
@@ -28,7 +30,7 @@ const EACH: usize = 2;
 impl Data {
     /// So many streams, each with two groups of five consumers.
     pub const fn usual(streams: usize) -> Data {
-        Data { streams, groups: 2, consumers: 5, payload: 100 }
+        Data { streams, groups: 2, consumers: 5, payload: 100, is_still: false }
     }
 
     /// Fills the server with entries of the last seconds. Each consumer owns pending entries; every other stream has entries that wait, the rest has none.
@@ -59,7 +61,7 @@ impl Data {
     /// What happens between two polls: each stream gets an entry, and where none wait, each group reads it.
     pub fn go_on(&self, connection: &mut Connection, round: usize) -> Result<()> {
         let mut batch = Batch { connection, pipeline: Pipeline::new(), count: 0 };
-        for stream in 0..self.streams {
+        for stream in (0..self.streams).filter(|_| !self.is_still) {
             let key = name(stream);
             self.add(&mut batch, &key, "*")?;
             if has_none_waiting(stream) {

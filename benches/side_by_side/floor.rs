@@ -30,8 +30,9 @@ pub struct Run {
 
 impl Floor {
     pub fn of(requests: &[u8], file: PathBuf) -> Result<Floor> {
+        let (commands, requests) = without_client(requests)?;
         fs::write(&file, requests)?;
-        Ok(Floor { file, commands: count(requests)? })
+        Ok(Floor { file, commands })
     }
 
     /// Sends them to this port, and reads all replies.
@@ -57,18 +58,24 @@ impl Floor {
     }
 }
 
-/// How many commands these bytes are: arrays of bulk strings, and nothing after the last.
-fn count(mut rest: &[u8]) -> Result<usize> {
-    let mut commands = 0;
+/// Commands without those about the connection itself (`CLIENT CACHING`, of which redis-cli has no use), and how many they
+/// are: arrays of bulk strings, and nothing after the last.
+fn without_client(mut rest: &[u8]) -> Result<(usize, Vec<u8>)> {
+    let (mut commands, mut kept) = (0, Vec::new());
     while !rest.is_empty() {
-        let words = number(&mut rest, b'*')?;
-        for _ in 0..words {
+        let command = rest;
+        let mut name = None;
+        for _ in 0..number(&mut rest, b'*')? {
             let length = number(&mut rest, b'$')?;
+            name = name.or(rest.get(..length));
             rest = rest.get(length + 2..).ok_or("a word is cut off")?;
         }
-        commands += 1;
+        if name != Some(b"CLIENT") {
+            kept.extend_from_slice(&command[..command.len() - rest.len()]);
+            commands += 1;
+        }
     }
-    Ok(commands)
+    Ok((commands, kept))
 }
 
 /// The number in the line that comes next, which must begin with this byte.

@@ -150,8 +150,8 @@ impl Gauge {
             return Ok(None);
         }
         mark();
-        let scrape = self.scrape("identity")?;
-        let metrics = self.client.get("/metrics", "identity")?.text()?;
+        let scrape = self.scrape("gzip")?;
+        let metrics = self.client.get("/metrics", "gzip")?.text()?;
         let time = http::value(&metrics, "streamgauge_poll_duration_seconds{redis=\"main\"}")?;
         let ended = http::value(&metrics, "streamgauge_poll_last_success_timestamp_seconds{redis=\"main\"}")?;
         if ended < resumed || http::value(&metrics, "redis_up{redis=\"main\"}")? != 1.0 {

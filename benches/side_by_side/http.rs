@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flate2::read::GzDecoder;
+
 use crate::Result;
 
 /// A client of one address.
@@ -21,6 +23,7 @@ pub struct Answer<'a> {
     /// As it came: in chunks, if the server sent chunks.
     pub raw: &'a [u8],
     is_chunked: bool,
+    is_gzip: bool,
 }
 
 impl Client {
@@ -55,7 +58,8 @@ impl Client {
         let head = str::from_utf8(&bytes[..end])?.to_ascii_lowercase();
         let status = head.split(' ').nth(1).ok_or("an answer without a status")?.parse()?;
         let is_chunked = head.contains("\r\ntransfer-encoding: chunked");
-        Ok(Answer { time, status, raw: &bytes[end + 4..], is_chunked })
+        let is_gzip = head.contains("\r\ncontent-encoding: gzip");
+        Ok(Answer { time, status, raw: &bytes[end + 4..], is_chunked, is_gzip })
     }
 }
 
@@ -80,7 +84,12 @@ impl Answer<'_> {
 
     /// The body as text, where the answer is that all is well.
     pub fn text(&self) -> Result<String> {
-        let text = String::from_utf8(self.body()?)?;
+        let body = self.body()?;
+        let mut text = String::new();
+        match self.is_gzip {
+            true => _ = GzDecoder::new(&body[..]).read_to_string(&mut text)?,
+            false => text = String::from_utf8(body)?,
+        }
         if self.status == 200 { Ok(text) } else { Err(format!("status {}: {text}", self.status).into()) }
     }
 }

@@ -7,7 +7,7 @@ use crate::{comparison::Workload, data::Data};
 const NONE: Duration = Duration::ZERO;
 
 /// All of it, in this order.
-pub const ALL: [Workload; 8] = [
+pub const ALL: [Workload; 9] = [
     workload("100", "100 streams", Data::usual(100), NONE, [9, 5], 2),
     workload("2000", "2,000 streams", Data::usual(2000), NONE, [9, 7], 6),
     workload("20000", "20,000 streams", Data::usual(20_000), NONE, [3, 2], 30),
@@ -30,9 +30,12 @@ pub const ALL: [Workload; 8] = [
     workload("consumers", "1 stream, 1,000 consumers in each group", CONSUMERS, NONE, [7, 3], 2),
     workload("100B", "200 streams, payloads of 100 B", Data::usual(200), NONE, [7, 3], 2),
     workload("100kB", "200 streams, payloads of 100 kB", PAYLOADS, NONE, [7, 3], 2),
+    workload("100kB-still", "200 streams, payloads of 100 kB, and nothing new", STILL, NONE, [7, 3], 2),
 ];
 
 const CONSUMERS: Data = Data { streams: 1, consumers: 1000, ..Data::usual(1) };
+
+const STILL: Data = Data { is_still: true, ..PAYLOADS };
 
 const PAYLOADS: Data = Data { payload: 100_000, ..Data::usual(200) };
 

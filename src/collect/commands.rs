@@ -286,7 +286,7 @@ mod tests {
 
     fn refused(command: &Command, text: &str, key: Option<&str>) -> String {
         let fault = |reply: Reply<'_>| command.fault(&reply.error().unwrap(), key.map(Name::from).as_ref());
-        parsed(format!("-{text}\r\n").as_bytes(), fault).message
+        parsed(format!("-{text}\r\n").as_bytes(), fault).message.clone()
     }
 
     /// The texts of Redis 6.0, 7.0 and 8.0.

@@ -147,7 +147,7 @@ pub fn groups(reply: Reply<'_>, known: &mut Names) -> Result<Vec<GroupInfo>, Une
             lag: lag.optional_integer()?,
         })
     };
-    items("XINFO GROUPS", reply)?.map(group).collect()
+    all(items("XINFO GROUPS", reply)?, group)
 }
 
 /// Reads `XINFO CONSUMERS`, ordered by name.
@@ -169,7 +169,7 @@ pub fn consumers(reply: Reply<'_>, known: &mut Names) -> Result<Vec<Consumer>, U
                 .map(Duration::from_millis),
         })
     };
-    let mut consumers = items("XINFO CONSUMERS", reply)?.map(consumer).collect::<Result<Vec<_>, _>>()?;
+    let mut consumers = all(items("XINFO CONSUMERS", reply)?, consumer)?;
     // Redis sends them so, mostly.
     if !consumers.is_sorted_by(|a, b| a.name <= b.name) {
         consumers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -344,6 +344,18 @@ impl<'a> Field<'a> {
 
 pub(super) fn items<'a>(what: &'static str, reply: Reply<'a>) -> Result<Items<'a>, Unexpected> {
     reply.items().ok_or(Unexpected::Shape(what, "a list"))
+}
+
+/// What becomes of all items, in just as much room as they take: `collect` would not know how many there are.
+fn all<'a, T>(
+    items: Items<'a>,
+    mut read: impl FnMut(Reply<'a>) -> Result<T, Unexpected>,
+) -> Result<Vec<T>, Unexpected> {
+    let mut all = Vec::with_capacity(items.room());
+    for item in items {
+        all.push(read(item)?);
+    }
+    Ok(all)
 }
 
 /// The first items of a list; `None` where there are fewer.

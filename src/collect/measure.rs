@@ -178,6 +178,8 @@ fn stream(
     let count = included.len();
     let kept = included.into_iter().zip(kept).filter(|(_, kept)| *kept);
     let mut groups: Vec<_> = kept.map(|((info, waiting), _)| group(info, waiting, server)).collect();
+    // It was made where the longer list of what they were read from had been.
+    groups.shrink_to_fit();
     groups.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let left_out = count - groups.len();
     let cut = (left_out > 0).then(|| {

@@ -347,6 +347,14 @@ pub struct Items<'a> {
     left: usize,
 }
 
+impl Items<'_> {
+    /// How many there are at most: that so many were promised proves nothing.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.left.min(self.parts.len())
+    }
+}
+
 impl<'a> Iterator for Items<'a> {
     type Item = Reply<'a>;
 

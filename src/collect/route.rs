@@ -161,7 +161,7 @@ mod tests {
 
     /// Who has a slot: a port, or what is said instead.
     fn owner(route: &Route, slot: u16) -> Result<u16, String> {
-        let owner = route.owner(slot).map_err(|fault| fault.message)?;
+        let owner = route.owner(slot).map_err(|fault| fault.message.clone())?;
         Ok(route.shards()[owner].primary.port)
     }
 

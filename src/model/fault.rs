@@ -1,6 +1,9 @@
 //! Why something could not be measured. A fault is data: it stands in the snapshot where the number would stand.
 
-use std::fmt;
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
 use super::name::Name;
 
@@ -75,9 +78,13 @@ impl FaultKind {
     }
 }
 
-/// One fault: its kind and what a person needs to mend it.
+/// One fault. It is kept in the place of many a number, mostly to say that there is none: so it takes little room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct Fault(Box<Details>);
+
+/// Its kind, and what a person needs to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
     /// The kind, for counters and decisions.
     pub kind: FaultKind,
     /// What happened, in words: the command and the server's own message; and how to mend it, where that is known.
@@ -90,7 +97,8 @@ impl Fault {
     /// A fault of a kind, with its message.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         // Redis quotes names in some of its errors: they are shown as names are.
-        Fault { kind, message: Name::from(message.into().as_str()).to_string(), advice: None }
+        let message = Name::from(message.into().as_str()).to_string();
+        Fault(Box::new(Details { kind, message, advice: None }))
     }
 
     /// The same fault with what was being done in front.
@@ -123,6 +131,20 @@ impl Fault {
         let advice = self.advice.as_deref();
         let reason = advice.and_then(|advice| self.message.strip_suffix(advice)?.strip_suffix(": "));
         (reason.unwrap_or(&self.message), advice)
+    }
+}
+
+impl Deref for Fault {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for Fault {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
     }
 }
 

@@ -25,10 +25,13 @@ pub struct Name(Repr);
 enum Repr {
     /// The bytes are their own text: nearly every name there is.
     Plain(Arc<str>),
-    Escaped {
-        bytes: Arc<[u8]>,
-        text: Arc<str>,
-    },
+    Escaped(Arc<Escaped>),
+}
+
+/// Bytes, and the text that stands for them.
+struct Escaped {
+    bytes: Box<[u8]>,
+    text: Box<str>,
 }
 
 impl Name {
@@ -37,7 +40,7 @@ impl Name {
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Plain(text) => text.as_bytes(),
-            Repr::Escaped { bytes, .. } => bytes,
+            Repr::Escaped(name) => &name.bytes,
         }
     }
 
@@ -65,7 +68,8 @@ impl Name {
     #[must_use]
     pub fn text(&self) -> &str {
         match &self.0 {
-            Repr::Plain(text) | Repr::Escaped { text, .. } => text,
+            Repr::Plain(text) => text,
+            Repr::Escaped(name) => &name.text,
         }
     }
 }
@@ -97,7 +101,10 @@ impl From<&[u8]> for Name {
     fn from(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) if text.len() <= MAX_TEXT && !has_escape(bytes) => Name(Repr::Plain(text.into())),
-            _ => Name(Repr::Escaped { bytes: bytes.into(), text: text_of(bytes).into() }),
+            _ => {
+                let (bytes, text) = (bytes.into(), text_of(bytes).into());
+                Name(Repr::Escaped(Arc::new(Escaped { bytes, text })))
+            }
         }
     }
 }
@@ -163,7 +170,8 @@ impl Names {
     /// Forgets those that nobody else uses.
     pub fn sweep(&mut self) {
         self.0.retain(|name| match &name.0 {
-            Repr::Plain(text) | Repr::Escaped { text, .. } => Arc::strong_count(text) > 1,
+            Repr::Plain(text) => Arc::strong_count(text) > 1,
+            Repr::Escaped(name) => Arc::strong_count(name) > 1,
         });
     }
 }

@@ -82,7 +82,7 @@ impl Asking {
             }
             is_news
         });
-        crowded.map_or(Ok(()), |fault| Err(Refusal::Unavailable(fault.message)))
+        crowded.map_or(Ok(()), |fault| Err(Refusal::Unavailable(fault.message.clone())))
     }
 }
 

@@ -11,6 +11,8 @@ use std::{
 use proptest::prelude::*;
 use redis::Value;
 
+use streamgauge::model::name::Names;
+
 use crate::{servers, support::redis::RedisServer};
 
 #[path = "../../fuzz/decoding.rs"]
@@ -40,8 +42,10 @@ fn every_seed_is_one_reply_that_is_understood() {
         let reply = replies.iter().next().unwrap();
         let understood = match name.rsplit('.').next().unwrap() {
             "stream" | "stream-empty" => decode::stream(reply).is_ok(),
-            "groups" => decode::groups(reply).is_ok_and(|groups| groups.len() == 2),
-            "consumers" => decode::consumers(reply).is_ok_and(|consumers| consumers.len() == 2),
+            "groups" => decode::groups(reply, &mut Names::default()).is_ok_and(|groups| groups.len() == 2),
+            "consumers" => {
+                decode::consumers(reply, &mut Names::default()).is_ok_and(|consumers| consumers.len() == 2)
+            }
             "pending" => decode::oldest_pending(reply).is_ok_and(|oldest| oldest.is_some()),
             "pending-none" => decode::oldest_pending(reply) == Ok(None),
             "range" => decode::page(reply).is_ok_and(|page| page.ids.len() == 3),
@@ -104,8 +108,8 @@ fn recipes_make_replies_that_are_understood() {
         let list = Value::Array(vec![reply.clone()]);
         let found = [
             decoding::read(&reply, decode::stream).is_ok(),
-            decoding::read(&list, decode::groups).is_ok(),
-            decoding::read(&list, decode::consumers).is_ok(),
+            decoding::read(&list, |reply| decode::groups(reply, &mut Names::default())).is_ok(),
+            decoding::read(&list, |reply| decode::consumers(reply, &mut Names::default())).is_ok(),
             decoding::read(&list, decode::page).is_ok(),
         ];
         understood.iter_mut().zip(found).for_each(|(count, found)| *count += usize::from(found));

@@ -5,6 +5,8 @@ use streamgauge::{
     collect::{
         ask::{self, Ask, StreamAnswer},
         decode::GroupInfo,
+        request::Requests,
+        resp::Replies,
         trust,
     },
     model::{
@@ -14,10 +16,13 @@ use streamgauge::{
             tracker::{Tracker, Trust, oldest::Oldest},
             undelivered::Undelivered,
         },
-        name::Name,
+        name::{Name, Names},
         stream_id::StreamId,
     },
 };
+
+#[path = "../../fuzz/written.rs"]
+mod written;
 
 /// One stream under observation, with a budget of entries for each group and poll.
 pub struct Gauge {
@@ -127,12 +132,13 @@ impl Gauge {
     }
 
     fn ask(&mut self, wishes: &[Wish]) -> Option<(StreamAnswer, Vec<Vec<StreamId>>)> {
-        let mut pipeline = redis::pipe();
+        let mut requests = Requests::default();
         let ask = Ask::Count(&self.key, wishes, 0);
-        ask.push(&mut pipeline);
-        let replies =
-            self.connection.req_packed_commands(&pipeline.get_packed_pipeline(), 0, ask.replies()).unwrap();
-        match ask::count_answer(&ask, &replies) {
+        ask.push(&mut requests);
+        let values = self.connection.req_packed_commands(requests.bytes(), 0, requests.count()).unwrap();
+        let replies = replies(&values);
+        let replies: Vec<_> = replies.iter().collect();
+        match ask::count_answer(&ask, &replies, &mut Names::default()) {
             Ok((answer, pages)) => Some((answer, pages.into_iter().map(|page| page.ids).collect())),
             Err(fault) => {
                 assert!(fault.message.contains("no such key"), "{fault}");
@@ -172,8 +178,19 @@ impl Gauge {
 
 /// What the server says of itself, as the collector reads it.
 pub fn trust_of(connection: &mut Connection) -> Trust {
-    let mut info = |section: &str| -> Value { redis::cmd("INFO").arg(section).query(connection).unwrap() };
-    trust::server_info(&info("server"), &info("replication")).trust
+    let sections = ["server", "replication"];
+    let info = sections.map(|section| redis::cmd("INFO").arg(section).query(connection).unwrap());
+    let replies = replies(&info);
+    let [server, replication] = replies.iter().collect::<Vec<_>>()[..] else { panic!("{info:?}") };
+    trust::server_info(server, replication).trust
+}
+
+/// What the crate has read, as the collector reads it.
+fn replies(values: &[Value]) -> Replies {
+    let mut replies = Replies::default();
+    replies.buffer().extend(values.iter().flat_map(written::written));
+    assert_eq!(replies.have(values.len()), Ok(true));
+    replies
 }
 
 impl Reading {

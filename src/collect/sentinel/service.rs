@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_told_of_replicas_names_each() {
-        let message = answer(&[]).no_replica(&[]).message;
+        let message = answer(&[]).no_replica(&[]).message.clone();
         assert_eq!(
             message,
             "the Sentinels know no replica of \"shop\": start one, or set read_from to primary"
