@@ -20,7 +20,7 @@ use crate::{
 pub struct Document {
     pub machine: Vec<(&'static str, String)>,
     pub comparisons: Vec<Comparison>,
-    /// Scrapes of 2,000 streams while polls go on.
+    /// Scrapes of 80,000 series while polls go on.
     pub scrapes: Option<Load>,
     /// Requests of autoscalers about 20,000 streams.
     pub autoscalers: Option<Load>,
@@ -64,7 +64,7 @@ impl Document {
         }
         if let Some(load) = &self.scrapes {
             let late = load.scrapes.quantile(0.99) * 1e3;
-            targets.push("/metrics while polls go on, p99", AtMost(20.0), "ms", late);
+            targets.push("/metrics of 80,000 series while polls go on, p99", AtMost(20.0), "ms", late);
         }
         if let Some(load) = &self.autoscalers {
             let late = load.answers.quantile(0.99) * 1e3;
@@ -101,7 +101,7 @@ impl Document {
         };
         if let Some(load) = &self.scrapes {
             let (scraped, polled) = (load::SCRAPED_EVERY, load::POLLED_EVERY);
-            row(format!("scrape of 2,000 streams every {scraped:?}, polled every {polled:?}"), &load.scrapes);
+            row(format!("scrape of 80,000 series every {scraped:?}, polled every {polled:?}"), &load.scrapes);
         }
         if let Some(load) = &self.autoscalers {
             let (asked, polled) = (load::ASKED_PER_SECOND, load::INTERVAL);

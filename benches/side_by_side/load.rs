@@ -22,6 +22,9 @@ use crate::{
     server::Server,
 };
 
+/// Streams that are scraped: they have 80,000 series.
+pub const SCRAPED_STREAMS: usize = 888;
+
 /// How long either load lasts.
 pub const LASTS: Duration = Duration::from_secs(15);
 

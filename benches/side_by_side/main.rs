@@ -69,7 +69,8 @@ fn main() -> Result<()> {
     }
     if is_wanted("scrapes") {
         say(started, "scrapes while polls go on");
-        document.scrapes = Some(load::scrapes(Data::usual(2000), &redis, tempfile::tempdir()?.path())?);
+        document.scrapes =
+            Some(load::scrapes(Data::usual(load::SCRAPED_STREAMS), &redis, tempfile::tempdir()?.path())?);
     }
     if is_wanted("autoscalers") {
         say(started, "answers to autoscalers");

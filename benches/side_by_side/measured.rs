@@ -19,8 +19,8 @@ use crate::Result;
 /// How long a process must have used next to nothing for its work to be over: longer than any round trip here.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// What a process uses at most while it only waits, within [`QUIET`].
-const IDLE: Duration = Duration::from_micros(300);
+/// What a process uses at most while it only waits, within [`QUIET`]: Redis looks at its clients and keys ten times a second.
+const IDLE: Duration = Duration::from_micros(2500);
 
 /// A running process; killed on drop, and by the system if the bench dies before.
 pub struct Process {

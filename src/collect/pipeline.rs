@@ -20,10 +20,10 @@ use super::{
 use crate::model::fault::Fault;
 
 /// Time for which a batch keeps Redis busy, about.
-const BATCH: Duration = Duration::from_micros(175);
+const BATCH: Duration = Duration::from_micros(250);
 
 /// The same of all that Redis may find waiting at once.
-const AT_ONCE: Duration = Duration::from_micros(700);
+const AT_ONCE: Duration = Duration::from_micros(500);
 
 /// Time between two lots of batches on a long way: what the timers of the runtime can tell.
 const TICK: Duration = Duration::from_millis(1);
@@ -196,11 +196,11 @@ mod tests {
     fn a_batch_is_bounded_by_its_work_and_its_replies() {
         let (key, group) = ("orders".into(), "workers".into());
         for (ask, expected) in [
-            (Ask::Stream(&key, 0), 13),
-            (Ask::Stream(&key, 200_000), 3),
+            (Ask::Stream(&key, 0), 19),
+            (Ask::Stream(&key, 200_000), 4),
             (Ask::Stream(&key, u64::MAX), 1),
-            (Ask::Pending(&key, &group, 1), 69),
-            (Ask::Consumers(&key, &group, 10), 24),
+            (Ask::Pending(&key, &group, 1), 99),
+            (Ask::Consumers(&key, &group, 10), 34),
             // Half a millisecond of Redis's time each.
             (Ask::Consumers(&key, &group, 1000), 1),
             (Ask::Consumers(&key, &group, 100_000), 1),

@@ -5,10 +5,10 @@ use std::io;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// How much less of a busy machine those get that measure: a third of what one gets that answers, and of what another
+/// How much less of a busy machine those get that measure: a tenth of what one gets that answers, and of what another
 /// program gets.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// The threads of the process.
 pub struct Threads {

@@ -1,10 +1,15 @@
 //! Bodies of expositions: each is written once for the same polls, when the first scraper asks for it, and shared by all.
 //!
-//! Those who come while it is being written wait for it, and nobody else does. It is forgotten once newer polls are there.
+//! Those who come while it is being written wait for it, and nobody else does. It is forgotten once newer polls are there,
+//! and written anew then where somebody has asked for it and there is one server: that scraper will come again, and does not
+//! have to wait. Of several servers each poll would write all of it anew.
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -32,6 +37,8 @@ struct OfPolls {
     polls: Vec<(Arc<str>, Weak<Poll>)>,
     /// By format and coding.
     bodies: [[OnceCell<Arc<Body>>; 2]; 2],
+    /// Which of them somebody has asked for.
+    scraped: [[AtomicBool; 2]; 2],
 }
 
 impl Expositions {
@@ -53,6 +60,18 @@ impl Expositions {
         coding: Coding,
     ) -> io::Result<Arc<Body>> {
         let of_polls = self.of_polls(snapshot, now);
+        place(&of_polls.scraped, format, coding).store(true, Ordering::Relaxed);
+        self.written(&of_polls, snapshot, now, format, coding).await
+    }
+
+    async fn written(
+        &self,
+        of_polls: &OfPolls,
+        snapshot: &Arc<Snapshot>,
+        now: Instant,
+        format: Format,
+        coding: Coding,
+    ) -> io::Result<Arc<Body>> {
         let cell = of_polls.cell(format, coding);
         let write = async || {
             let text = of_polls.cell(format, Coding::Identity).get().cloned();
@@ -70,27 +89,44 @@ impl Expositions {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if !latest.is_of(snapshot, now) {
             let polls = fresh(snapshot, now).map(|(name, poll)| (name.clone(), Arc::downgrade(poll)));
-            *latest = Arc::new(OfPolls { polls: polls.collect(), bodies: Default::default() });
+            *latest = Arc::new(OfPolls { polls: polls.collect(), ..OfPolls::default() });
         }
         latest.clone()
     }
 
-    /// Forgets what is not of this snapshot.
-    fn forget(&self, snapshot: &Snapshot) {
+    /// Forgets what is not of this snapshot; returns it.
+    fn forget(&self, snapshot: &Snapshot) -> Option<Arc<OfPolls>> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = |(name, poll): &(Arc<str>, Weak<Poll>)| {
             let known = snapshot.server(name).and_then(|server| server.poll.as_ref());
             known.is_some_and(|known| poll.as_ptr() == Arc::as_ptr(known))
         };
-        if !latest.polls.iter().all(is_there) {
-            *latest = Arc::default();
+        let is_former = !latest.polls.iter().all(is_there);
+        is_former.then(|| std::mem::take(&mut *latest))
+    }
+
+    /// Writes what was asked for of former polls.
+    async fn write_ahead(&self, former: &OfPolls, snapshot: &Arc<Snapshot>) {
+        let now = Instant::now();
+        let of_polls = self.of_polls(snapshot, now);
+        for format in [Format::Text, Format::OpenMetrics] {
+            for coding in [Coding::Identity, Coding::Gzip] {
+                if place(&former.scraped, format, coding).load(Ordering::Relaxed) {
+                    // Whoever asks for it is told what goes wrong.
+                    _ = self.written(&of_polls, snapshot, now, format, coding).await;
+                }
+            }
         }
     }
 }
 
+fn place<T>(of_each: &[[T; 2]; 2], format: Format, coding: Coding) -> &T {
+    &of_each[usize::from(format == Format::OpenMetrics)][usize::from(coding == Coding::Gzip)]
+}
+
 impl OfPolls {
     fn cell(&self, format: Format, coding: Coding) -> &OnceCell<Arc<Body>> {
-        &self.bodies[usize::from(format == Format::OpenMetrics)][usize::from(coding == Coding::Gzip)]
+        place(&self.bodies, format, coding)
     }
 
     /// Whether these polls, and no others, are fresh at `now`.
@@ -106,7 +142,8 @@ fn fresh(snapshot: &Snapshot, now: Instant) -> impl Iterator<Item = (&Arc<str>, 
     servers.filter_map(|server| Some((&server.name, server.poll.as_ref()?)))
 }
 
-/// Forgets the bodies of former polls as soon as there are newer ones: many megabytes may hang on them.
+/// Forgets the bodies of former polls as soon as there are newer ones: many megabytes may hang on them. Writes those that will
+/// be asked for.
 pub async fn follow(
     expositions: Arc<Expositions>,
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -114,6 +151,9 @@ pub async fn follow(
 ) {
     while let Some(Ok(())) = cancel.run_until_cancelled(snapshots.changed()).await {
         let snapshot = snapshots.borrow_and_update().clone();
-        expositions.forget(&snapshot);
+        let former = expositions.forget(&snapshot);
+        if let (Some(former), [_]) = (former, &snapshot.servers[..]) {
+            expositions.write_ahead(&former, &snapshot).await;
+        }
     }
 }
