@@ -147,14 +147,14 @@ commands! {
         "asks a node for a stream that is on its way there", "such streams, until they have arrived";
     CLIENT_SETINFO: "CLIENT SETINFO", Always, &[V6, V7_2], false,
         "shows streamgauge by its name in `CLIENT LIST`", "the name there; nothing is reported";
-    CLIENT_TRACKING: "CLIENT TRACKING", Always, Servers::ALL, false,
-        "has Redis tell when a stream with large entries changes", "with large entries, time of Redis: `XINFO STREAM` returns the first and the last one whole, and is then sent in every poll; nothing is reported";
-    CLIENT_CACHING: "CLIENT CACHING", Always, Servers::ALL, false,
-        "says for which stream", "the same; nothing is reported";
     INFO: "INFO", Always, Servers::ALL, false,
         "the version, and whether the server was restarted, has failed over, or is a replica without its primary",
         "nothing is remembered between polls, so more lags are counted or bounded; whether a pending entry between the ends of its stream still exists is not known; the data of a replica without its primary is taken for current; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
     TIME: "TIME", Always, Servers::ALL, true, "the clock that ages are told by", "every number: the poll fails";
+    CLIENT_TRACKING: "CLIENT TRACKING", Always, Servers::ALL, false,
+        "has Redis tell when a stream with large entries changes", "with large entries, time of Redis: `XINFO STREAM` returns the first and the last one whole, and is then sent in every poll; nothing is reported";
+    CLIENT_CACHING: "CLIENT CACHING", Always, Servers::ALL, false,
+        "says for which stream", "the same; nothing is reported";
     SCAN: "SCAN", Globs, Servers::ALL, true,
         "finds the streams that a glob means", "the streams that a glob means; `redis_up` is 0, those with exact names are measured";
     MULTI: "MULTI", Always, Servers::ALL, true, "reads a stream and its groups at one moment", "every stream";

@@ -109,7 +109,8 @@ fn what_becomes_stale_goes_from_an_exposition_that_was_written() {
     let redis = RedisServer::start();
     redis.add("orders", 10);
     // No poll fails within the test, so that nothing but time makes the difference.
-    let arguments = ["--poll.interval", "1s", "--poll.timeout", "1h", "--redis.timeout", "1h"];
+    let lasting = ["--poll.timeout", "1h", "--redis.timeout", "1h"];
+    let arguments = [&["--poll.interval", "1s", "--poll.stale-after", "3"], &lasting[..]].concat();
     let gauge = Streamgauge::of(&redis.url(), &arguments);
     let length = r#"redis_stream_length{stream="orders"}"#;
     let scrape = || Samples::parse(&gauge.get("/metrics", &[GZIP]).gunzipped());

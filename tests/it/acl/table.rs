@@ -30,7 +30,7 @@ fn what_is_sent_is_the_table() {
         ["config|resetstat", "config"].iter().for_each(|own| _ = called.remove(*own));
 
         let has_subcommands = redis.version() >= (7, 0);
-        let known = |rule: &str| redis.version() >= (7, 2) || !rule.starts_with("client|");
+        let known = |rule: &str| redis.version() >= (7, 2) || rule != "client|setinfo";
         let expected: BTreeSet<_> = commands()
             // A password goes with HELLO there.
             .filter(|command| command.words != "AUTH")
@@ -52,7 +52,7 @@ fn no_command_is_written_elsewhere() {
             continue;
         }
         let source = fs::read_to_string(&path).unwrap();
-        for written in [".cmd(", "redis::", "Command {"] {
+        for written in [".cmd(", "redis::cmd(", "Cmd::"] {
             assert!(!source.contains(written), "{} has {written}: see commands.rs", path.display());
         }
         seen += ["requests.add(", "Requests::one(", "link.single("]
