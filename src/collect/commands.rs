@@ -151,9 +151,9 @@ commands! {
         "the version, and whether the server was restarted, has failed over, or is a replica without its primary",
         "nothing is remembered between polls, so more lags are counted or bounded; whether a pending entry between the ends of its stream still exists is not known; the data of a replica without its primary is taken for current; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
     TIME: "TIME", Always, Servers::ALL, true, "the clock that ages are told by", "every number: the poll fails";
-    CLIENT_TRACKING: "CLIENT TRACKING", Always, Servers::ALL, false,
+    CLIENT_TRACKING: "CLIENT TRACKING", Always, &[V7_0, V7_2], false,
         "has Redis tell when a stream with large entries changes", "with large entries, time of Redis: `XINFO STREAM` returns the first and the last one whole, and is then sent in every poll; nothing is reported";
-    CLIENT_CACHING: "CLIENT CACHING", Always, Servers::ALL, false,
+    CLIENT_CACHING: "CLIENT CACHING", Always, &[V7_0, V7_2], false,
         "says for which stream", "the same; nothing is reported";
     SCAN: "SCAN", Globs, Servers::ALL, true,
         "finds the streams that a glob means", "the streams that a glob means; `redis_up` is 0, those with exact names are measured";

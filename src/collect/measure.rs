@@ -57,7 +57,7 @@ pub async fn measure(
 ) -> Result<Answer, Fault> {
     let (info, redis_time) = link.identify_as(peer).await?;
     info.up_to_date()?;
-    let (answers, redirects) = ask_streams(link, lags, peer, names).await?.into_iter().unzip();
+    let (answers, redirects) = ask_streams(link, lags, &info, peer, names).await?.into_iter().unzip();
     let (measured, entries_read) = lags.measure(link, &info, redis_time, names, answers).await?;
     let states = names
         .iter()
@@ -80,10 +80,11 @@ type Said = (Result<StreamAnswer, Fault>, Option<Redirect>);
 async fn ask_streams(
     link: &mut Link,
     lags: &mut Lags,
+    info: &ServerInfo,
     peer: &Peer,
     names: &[&Name],
 ) -> Result<Vec<Said>, Fault> {
-    if lags.has_large() && !link.is_asking {
+    if info.tells_changes && !link.is_asking && lags.has_large() {
         link.begin_tracking().await?;
     }
     link.take_changes();

@@ -24,6 +24,9 @@ use crate::model::{fault::Fault, name::Name};
 /// Bytes of an entry from which on it is large: copying both ends takes Redis as long as all else that is asked of a stream.
 pub const LARGE: u64 = 16 * 1024;
 
+/// What takes part in it: no server before Redis 7.0 is asked for it.
+pub const COMMANDS: [&str; 2] = ["CLIENT TRACKING", "CLIENT CACHING"];
+
 /// Time after which what is known is read anew, changed or not.
 const LIFETIME: Duration = Duration::from_secs(300);
 

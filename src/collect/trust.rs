@@ -62,6 +62,8 @@ pub struct ServerInfo {
     pub trust: Trust,
     /// What it says it is; `None` where the user may not ask.
     pub role: Option<Role>,
+    /// Whether a user who has the rights may be told of changes: of Redis 6 it would take the right to HELLO, too.
+    pub tells_changes: bool,
     /// Whether it is a replica that has lost its primary: its data may be of any age.
     pub is_stale_replica: bool,
 }
@@ -130,6 +132,7 @@ pub fn server_info(server: Reply<'_>, replication: Reply<'_>) -> ServerInfo {
             hidden_deletions: numbers >= newest_measured || version.is_none(),
         },
         role,
+        tells_changes: numbers >= [7, 0, 0],
         is_valkey: valkey.is_some(),
         // The second is Valkey's.
         mode: of_server("redis_mode").or_else(|| of_server("server_mode")),

@@ -12,6 +12,8 @@ use crate::{
         discover::Known,
         request::{Arg, Requests},
         resp::Reply,
+        tracking,
+        trust::ServerInfo,
     },
     config::{RedisServer, Topology},
     model::{
@@ -33,11 +35,13 @@ const MOST_KEYS: usize = 200;
 /// No reply, or the server answers nobody now.
 pub async fn findings(
     link: &mut Link,
+    info: &ServerInfo,
     server: &RedisServer,
     peer: &Peer,
     terms: Terms,
 ) -> Result<Vec<Finding>, Fault> {
-    let used = |command: &&&Command| is_used(command.feature, server, peer, terms);
+    let is_known = |command: &Command| info.tells_changes || !tracking::COMMANDS.contains(&command.words);
+    let used = |command: &&&Command| is_known(command) && is_used(command.feature, server, peer, terms);
     let commands: Vec<&Command> = COMMANDS.iter().filter(used).copied().collect();
     let known = Known::new(server, None);
     let named = known.names();

@@ -105,7 +105,7 @@ async fn way(
         Ok(time) => clock(time, wall, round_trip),
         Err(fault) => Finding::skip(Check::Clock, format!("not known: {}", fault.parts().0)),
     });
-    match acl::findings(&mut link, server, peer, terms).await {
+    match acl::findings(&mut link, &info, server, peer, terms).await {
         Ok(found) => findings.extend(found),
         // It answers nobody now, whatever one's rights are.
         Err(fault) => return Err(failed(Check::Server, &fault, mend(fault.kind))),
