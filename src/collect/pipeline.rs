@@ -2,9 +2,9 @@
 //! something to do, and replies are read while it does.
 //!
 //! Redis takes up to 16 KiB of requests at once, and serves nobody else before they are all answered: 1.7 ms of questions
-//! about streams. So a batch is what keeps it busy for [`BATCH`], by what is known of its cost, and only so many are on
-//! their way as keep it busy for [`AT_ONCE`]. Where the way is long, more are sent to fill it, but not at once: no more than
-//! that in each [`TICK`], so that they do not arrive together.
+//! about streams. So a batch is what keeps it busy for `BATCH`, by what is known of its cost, and only so many are on
+//! their way as keep it busy for `AT_ONCE`. Where the way is long, more are sent to fill it, but not at once: no more than
+//! that in each `TICK`, so that they do not arrive together.
 
 use std::{collections::VecDeque, time::Duration};
 

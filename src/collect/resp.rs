@@ -1,7 +1,7 @@
 //! Redis's protocol, RESP2 and RESP3: replies are scanned once, as their bytes come in, and read where they are. What
 //! nobody keeps is never copied.
 //!
-//! [`Replies`] has the bytes, and one [`Part`] for each value in them, in order; a [`Reply`] is one value with all that is
+//! [`Replies`] has the bytes, and one `Part` for each value in them, in order; a [`Reply`] is one value with all that is
 //! within.
 
 use std::{fmt, mem};
@@ -53,6 +53,9 @@ struct Open {
     /// Whether it is no part of a reply: what a server tells besides.
     is_aside: bool,
 }
+
+/// The type of a value, the text of its first line, and where the next one begins.
+type Line<'a> = (u8, &'a [u8], usize);
 
 /// Bytes from a server, and what was found in them so far.
 #[derive(Debug, Default)]
@@ -165,8 +168,8 @@ impl Replies {
         Ok(true)
     }
 
-    /// The type and the text of the line that begins here, and where the next one does.
-    fn line(&self) -> Result<Option<(u8, &[u8], usize)>, Malformed> {
+    /// The line that begins here.
+    fn line(&self) -> Result<Option<Line<'_>>, Malformed> {
         let Some((kind, line)) = self.bytes[self.at..].split_first() else { return Ok(None) };
         match line.iter().position(|byte| *byte == b'\r') {
             Some(end) if end + 1 == line.len() => Ok(None),

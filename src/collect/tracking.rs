@@ -6,7 +6,7 @@
 //! (`CLIENT TRACKING`, opted in to for these keys), and as long as it does not, only the groups are asked for. What it tells
 //! comes in order with its replies: where nothing was told before a reply, nothing has changed before it.
 //!
-//! Whatever adds or removes entries is told of. `XSETID` is not: so what is known is read anew after [`LIFETIME`].
+//! Whatever adds or removes entries is told of. `XSETID` is not: so what is known is read anew after `LIFETIME`.
 
 use std::{
     collections::HashMap,
