@@ -167,7 +167,7 @@ impl Gauge {
         let mut poll = self.merged(gathered?, started);
         self.chronicle.judge(&mut poll);
         let tally = Tally::of(&poll, &mut self.counters);
-        self.journal.measured(&poll, &tally);
+        self.counters.lag_disagreements += self.journal.measured(&poll, &tally);
         Ok(poll)
     }
 

@@ -140,13 +140,14 @@ impl Journal {
         }
     }
 
-    /// What a poll found. It is gone over for what there is to tell, or was told before; mostly that is nothing.
-    pub fn measured(&mut self, poll: &Poll, tally: &Tally) {
+    /// What a poll found. It is gone over for what there is to tell, or was told before; mostly that is nothing. Returns the
+    /// number of groups whose lag Redis reports wrongly: of guests, others count them.
+    pub fn measured(&mut self, poll: &Poll, tally: &Tally) -> u64 {
         if tally.has_faults || !self.failing.is_empty() {
             self.faults(poll);
         }
         if self.is_of_guests {
-            return;
+            return 0;
         }
         if tally.lacks_ages || self.lacks_ages {
             self.ages(poll);
@@ -160,6 +161,7 @@ impl Journal {
         if tally.disagreements > 0 || !self.disagreeing.is_empty() {
             self.disagreements(poll);
         }
+        tally.disagreements
     }
 
     /// Each limit is told once, with the first place where it leaves something out.
