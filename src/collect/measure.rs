@@ -88,11 +88,11 @@ async fn ask_streams(
         link.begin_tracking().await?;
     }
     link.take_changes();
+    link.tracking.keep(names);
     let asks: Vec<_> = names.iter().map(|name| lags.ask(name, &link.tracking)).collect();
     let mut said = ask_once(link, &mut lags.names, peer, &asks).await?;
     // Those that have changed meanwhile are asked for once more.
-    let places = || said.iter().enumerate().filter(|(_, said)| said.is_none()).map(|(place, _)| place);
-    let open: Vec<_> = places().collect();
+    let open: Vec<_> = (0..said.len()).filter(|place| said[*place].is_none()).collect();
     let again: Vec<_> = open.iter().map(|place| Ask::Stream(names[*place], 0)).collect();
     for (place, now) in open.into_iter().zip(ask_once(link, &mut lags.names, peer, &again).await?) {
         said[place] = now;

@@ -87,6 +87,11 @@ impl Tracking {
         self.known.clear();
     }
 
+    /// Forgets streams that are not asked for any more. The names come in order.
+    pub fn keep(&mut self, names: &[&Name]) {
+        self.known.retain(|name, _| names.binary_search(&name).is_ok());
+    }
+
     /// A stream is gone, or nobody tells of its changes.
     pub fn forget(&mut self, name: &Name) {
         self.known.remove(name);
