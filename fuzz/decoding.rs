@@ -105,9 +105,9 @@ fn answers(reply: Reply<'_>) {
     told(ask::pending_answer(&Ask::Pending(&key, &group, 1), one), "XPENDING");
     let mut transaction = |replies: &[Reply<'_>]| {
         let any = commands::COMMANDS.iter().map(|command| command.words);
-        let snapshot = ask::stream_answer(&Ask::Stream(&key, 0), replies, names);
-        told_one_of(snapshot, any.clone());
-        told_one_of(ask::count_answer(&Ask::Count(&key, &wishes, 0), replies, names), any);
+        for wishes in [&[][..], &wishes] {
+            told_one_of(ask::stream_answer(&Ask::Stream(&key, wishes, 0), replies, names), any.clone());
+        }
     };
     transaction(one);
     transaction(&items(reply));

@@ -22,14 +22,13 @@ pub type Bytes = u64;
 #[derive(Clone, Copy, Debug)]
 pub enum Ask<'a> {
     /// `XINFO STREAM` and `XINFO GROUPS` as one atomic snapshot. Read apart, 2 to 6 % of snapshots under load
-    /// contradict themselves, and a group ahead of its stream is a false zero.
-    Stream(&'a Name, Bytes),
-    /// The same, and Redis tells when the stream changes.
+    /// contradict themselves, and a group ahead of its stream is a false zero. With them, from the same moment, the IDs of
+    /// ranges of entries.
+    Stream(&'a Name, &'a [Wish], Bytes),
+    /// The same without ranges, and Redis tells when the stream changes.
     Tracked(&'a Name, Bytes),
     /// `XINFO GROUPS` of a stream that has so many, and of which the rest is known.
     Groups(&'a Name, u64),
-    /// The same as the first once more, with the IDs of ranges of entries from the same moment.
-    Count(&'a Name, &'a [Wish], Bytes),
     /// `XINFO CONSUMERS` of a group, which has so many.
     Consumers(&'a Name, &'a Name, u64),
     /// So many of the pending entries with the lowest IDs. Never with `IDLE`, which scans every pending entry.
@@ -58,19 +57,20 @@ pub struct StreamAnswer {
     pub stream: decode::StreamInfo,
     /// Its groups.
     pub groups: Vec<decode::GroupInfo>,
+    /// The ranges of entries that were asked for.
+    pub pages: Vec<(Wish, decode::Page)>,
 }
 
 impl Ask<'_> {
     /// Adds the question's commands to those to be sent.
     pub fn push(&self, requests: &mut Requests) {
         match self {
-            Ask::Stream(key, _) => transaction(requests, key, &[]),
+            Ask::Stream(key, wishes, _) => transaction(requests, key, wishes),
             Ask::Tracked(key, _) => {
                 requests.add(&commands::CLIENT_CACHING, &["YES".into()]);
                 transaction(requests, key, &[]);
             }
             Ask::Groups(key, _) => requests.add(&commands::XINFO_GROUPS, &[(*key).into()]),
-            Ask::Count(key, wishes, _) => transaction(requests, key, wishes),
             Ask::Consumers(key, group, _) => {
                 requests.add(&commands::XINFO_CONSUMERS, &[(*key).into(), (*group).into()]);
             }
@@ -85,15 +85,16 @@ impl Ask<'_> {
     #[must_use]
     pub fn key(&self) -> &Name {
         match self {
-            Ask::Stream(key, _) | Ask::Tracked(key, _) | Ask::Groups(key, _) => key,
-            Ask::Count(key, ..) | Ask::Consumers(key, ..) | Ask::Pending(key, ..) => key,
+            Ask::Stream(key, ..) | Ask::Tracked(key, _) | Ask::Groups(key, _) => key,
+            Ask::Consumers(key, ..) | Ask::Pending(key, ..) => key,
         }
     }
 
-    /// What it wishes to count.
-    fn wishes(&self) -> &[Wish] {
+    /// The ranges of entries that it asks for.
+    #[must_use]
+    pub fn wishes(&self) -> &[Wish] {
         match self {
-            Ask::Count(_, wishes, _) => wishes,
+            Ask::Stream(_, wishes, _) => wishes,
             _ => &[],
         }
     }
@@ -110,7 +111,7 @@ impl Ask<'_> {
     #[must_use]
     pub fn expected_bytes(&self) -> Bytes {
         match self {
-            Ask::Stream(_, bytes) | Ask::Tracked(_, bytes) | Ask::Count(_, _, bytes) => *bytes,
+            Ask::Stream(_, _, bytes) | Ask::Tracked(_, bytes) => *bytes,
             Ask::Groups(_, groups) => groups.saturating_mul(BYTES_OF_GROUP),
             Ask::Consumers(_, _, items) | Ask::Pending(_, _, items) => items.saturating_mul(BYTES_OF_ITEM),
         }
@@ -121,9 +122,9 @@ impl Ask<'_> {
     #[must_use]
     pub fn expected_work(&self) -> Duration {
         let nanos = match self {
-            Ask::Stream(..) | Ask::Tracked(..) => 13_000,
+            Ask::Tracked(..) => 13_000,
             Ask::Groups(_, groups) => 2_000_u64.saturating_add(groups.saturating_mul(1_000)),
-            Ask::Count(_, wishes, _) => {
+            Ask::Stream(_, wishes, _) => {
                 let entries = wishes.iter().map(|wish| wish.count).sum::<u64>();
                 13_000 + 1_500 * wishes.len() as u64 + entries.saturating_mul(150)
             }
@@ -138,9 +139,8 @@ impl Ask<'_> {
     #[must_use]
     pub fn replies(&self) -> usize {
         match self {
-            Ask::Stream(..) => 4,
+            Ask::Stream(_, wishes, _) => 4 + wishes.len(),
             Ask::Tracked(..) => 5,
-            Ask::Count(_, wishes, _) => 4 + wishes.len(),
             Ask::Groups(..) | Ask::Consumers(..) | Ask::Pending(..) => 1,
         }
     }
@@ -164,18 +164,10 @@ fn range(wish: &Wish) -> &'static Command {
     if wish.upwards { &commands::XRANGE } else { &commands::XREVRANGE }
 }
 
-/// Reads the replies to [`Ask::Stream`].
-///
-/// # Errors
-/// See [`count_answer`].
-pub fn stream_answer(ask: &Ask<'_>, replies: &[Reply<'_>], names: &mut Names) -> Result<StreamAnswer, Fault> {
-    count_answer(ask, replies, names).map(|(answer, _)| answer)
-}
-
 /// Reads the replies to [`Ask::Tracked`], and whether Redis tells of changes.
 ///
 /// # Errors
-/// See [`count_answer`].
+/// See [`stream_answer`].
 pub fn tracked_answer(
     ask: &Ask<'_>,
     replies: &[Reply<'_>],
@@ -199,15 +191,11 @@ pub fn groups_answer(
     answer(first(replies)?, &commands::XINFO_GROUPS, Some(ask.key()), |reply| decode::groups(reply, names))
 }
 
-/// Reads the replies to [`Ask::Count`]: the snapshot, and a page for each wish.
+/// Reads the replies to [`Ask::Stream`].
 ///
 /// # Errors
 /// The first error among MULTI, the queued commands and EXEC: what EXEC says of an earlier error is only EXECABORT.
-pub fn count_answer(
-    ask: &Ask<'_>,
-    replies: &[Reply<'_>],
-    names: &mut Names,
-) -> Result<(StreamAnswer, Vec<decode::Page>), Fault> {
+pub fn stream_answer(ask: &Ask<'_>, replies: &[Reply<'_>], names: &mut Names) -> Result<StreamAnswer, Fault> {
     let (key, wishes) = (ask.key(), ask.wishes());
     let snapshot = [&commands::MULTI, &commands::XINFO_STREAM, &commands::XINFO_GROUPS];
     let commands = snapshot.into_iter().chain(wishes.iter().map(range)).chain([&commands::EXEC]);
@@ -224,13 +212,11 @@ pub fn count_answer(
         ));
     };
     let mut next = || results.next().ok_or_else(no_reply);
-    let snapshot = StreamAnswer {
-        stream: answer(next()?, &commands::XINFO_STREAM, Some(key), decode::stream)?,
-        groups: answer(next()?, &commands::XINFO_GROUPS, Some(key), |reply| decode::groups(reply, names))?,
-    };
-    let pages = wishes.iter().map(|wish| answer(next()?, range(wish), Some(key), decode::page));
-    let pages = pages.collect::<Result<_, _>>()?;
-    Ok((snapshot, pages))
+    let stream = answer(next()?, &commands::XINFO_STREAM, Some(key), decode::stream)?;
+    let groups = answer(next()?, &commands::XINFO_GROUPS, Some(key), |reply| decode::groups(reply, names))?;
+    let page = |wish: &Wish| Ok((*wish, answer(next()?, range(wish), Some(key), decode::page)?));
+    let pages = wishes.iter().map(page).collect::<Result<_, Fault>>()?;
+    Ok(StreamAnswer { stream, groups, pages })
 }
 
 /// Reads the reply to [`Ask::Consumers`].

@@ -2,7 +2,8 @@
 //!
 //! Each poll asks about all streams first. Streams with a group whose lag or oldest undelivered entry is still open are
 //! asked once more, with the entries to read in the same transaction as a newer snapshot: what is counted is never older
-//! than what it is held against. What is read for an age comes out of what the counts leave of the budget.
+//! than what it is held against. What is read for an age comes out of what the counts leave of the budget. The one entry
+//! that most of them would be asked for once more is foreseen, and asked for at first.
 
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
@@ -45,6 +46,9 @@ const FIRST_PAGE: u64 = 16;
 /// Most entries that are asked for at once: then what they took is known before more are.
 const ENTRIES_AT_ONCE: u64 = 1000;
 
+/// Polls for which an entry is foreseen that none of them has needed.
+const FORESIGHT: u8 = 4;
+
 /// What is remembered of one stream.
 struct Watched {
     tracker: Tracker,
@@ -55,6 +59,8 @@ struct Watched {
     ends_bytes: u64,
     /// Groups that it has.
     groups: u64,
+    /// Polls for which an entry will be foreseen, unless one needs it: then it begins anew.
+    foresight: u8,
     /// Average size of an entry in a page; `None` before the first one.
     entry_bytes: Option<u64>,
 }
@@ -121,14 +127,28 @@ impl Lags {
         self.budget = budget;
     }
 
-    /// How a stream is asked for over a connection, by what is known of it.
+    /// How a stream is asked for over a connection, by what is known of it, and what is foreseen for it.
     #[must_use]
-    pub fn ask<'n>(&self, name: &'n Name, tracking: &Tracking) -> Ask<'n> {
+    pub fn ask<'n>(&self, name: &'n Name, foreseen: &'n [Wish], tracking: &Tracking) -> Ask<'n> {
         let watched = self.watched.get(name);
         match watched.filter(|watched| tracking.is_on() && watched.ends_bytes >= LARGE) {
             Some(watched) if tracking.knows(name) => Ask::Groups(name, watched.groups),
             Some(_) => Ask::Tracked(name, self.stream_bytes(name)),
-            None => Ask::Stream(name, self.stream_bytes(name)),
+            None => Ask::Stream(name, foreseen, self.stream_bytes(name)),
+        }
+    }
+
+    /// The entry that it will probably take to tell the lags of a stream.
+    #[must_use]
+    pub fn foreseen(&self, name: &Name) -> Option<Wish> {
+        let watched = self.watched.get(name).filter(|watched| watched.foresight > 0)?;
+        watched.tracker.foreseen()
+    }
+
+    /// Entries of a stream may not be read: none is foreseen before one was read.
+    pub fn foresee_nothing(&mut self, name: &Name) {
+        if let Some(watched) = self.watched.get_mut(name) {
+            watched.foresight = 0;
         }
     }
 
@@ -169,7 +189,7 @@ impl Lags {
         self.watched
             .retain(|name, watched| watched.lifetime.contains(&now) && names.binary_search(&name).is_ok());
 
-        let mut open = Vec::new();
+        let (mut open, mut foreseen) = (Vec::new(), 0);
         let mut measured = Vec::with_capacity(answers.len());
         for (index, (name, answer)) in names.iter().zip(answers).enumerate() {
             let of_group = match self.budget.bytes_per_poll {
@@ -178,7 +198,14 @@ impl Lags {
             };
             let (mut pages, mut of_ages) = (Pages::new(of_group), Pages::new(of_group));
             measured.push(match answer {
-                Ok(answer) => Ok(self.take_in(name, now, info.trust, answer, &mut pages, &mut of_ages)),
+                Ok(mut answer) => {
+                    for (wish, page) in answer.pages.drain(..) {
+                        // As where it is wished for, it is no part of the budget.
+                        foreseen += page.ids.len() as u64;
+                        pages.put(wish, page.ids);
+                    }
+                    Ok(self.take_in(name, now, info.trust, answer, &mut pages, &mut of_ages))
+                }
                 Err(fault) => {
                     // It may have gone to another node of a cluster, and come back.
                     self.watched.remove(*name);
@@ -191,7 +218,7 @@ impl Lags {
             }
         }
         let read = self.count(link, info, now, names, open, &mut measured).await?;
-        Ok((measured, read))
+        Ok((measured, foreseen + read))
     }
 
     /// Where no byte may be read, not even the witness can be looked up: then nothing is remembered.
@@ -218,6 +245,7 @@ impl Lags {
             lifetime: now..UnixMicros(now.0.saturating_add(lifetime_micros(name))),
             ends_bytes: 0,
             groups: 0,
+            foresight: 0,
             entry_bytes: None,
         });
         watched.ends_bytes = answer.stream.ends_bytes;
@@ -226,7 +254,8 @@ impl Lags {
         watched
             .tracker
             .observe(&stream, answer.groups.iter().map(|group| (&group.name, group.last_delivered_id)));
-        let Watched { tracker, oldest, .. } = watched;
+        let has_read = !pages.is_empty();
+        let Watched { tracker, oldest, foresight, .. } = watched;
         let groups = answer.groups.iter();
         let lags: Vec<_> = groups
             .map(|group| {
@@ -234,6 +263,12 @@ impl Lags {
                 (&group.name, group.last_delivered_id, lag)
             })
             .collect();
+        match tracker.needs_witness() {
+            // Where entries may not be read, none is foreseen either.
+            true if !has_read => {}
+            true => *foresight = FORESIGHT,
+            false => *foresight = foresight.saturating_sub(1),
+        }
         let found = oldest.find(tracker, &lags, pages, of_ages);
         let waiting = lags.iter().zip(found).map(|((.., lag), found)| (*lag, Ok(found))).collect();
         Measured { answer, waiting, counting: Ok(()) }
@@ -301,22 +336,22 @@ impl Lags {
             .iter()
             .map(|(wishes, open)| {
                 let name = names[open.index];
-                Ask::Count(name, wishes, self.stream_bytes(name))
+                Ask::Stream(name, wishes, self.stream_bytes(name))
             })
             .collect();
         let known = &mut self.names;
-        let answers = link.ask(&asks, |ask, replies| ask::count_answer(ask, replies, known));
+        let answers = link.ask(&asks, |ask, replies| ask::stream_answer(ask, replies, known));
         let mut sizes = Vec::with_capacity(batch.len());
-        for ((wishes, open), answer) in batch.iter().zip(answers.await?) {
+        for ((_, open), answer) in batch.iter().zip(answers.await?) {
             let name = names[open.index];
             match answer {
-                Ok((answer, read)) => {
+                Ok(mut answer) => {
                     let (mut pages, mut of_ages) = (Pages::new(0), Pages::new(0));
                     let (mut ids, mut bytes) = (0, 0);
-                    for (place, (wish, page)) in wishes.iter().zip(read).enumerate() {
+                    for (place, (wish, page)) in answer.pages.drain(..).enumerate() {
                         (ids, bytes) = (ids + page.ids.len() as u64, bytes + page.bytes);
                         let of_lags = place < open.wishes.len();
-                        if of_lags { &mut pages } else { &mut of_ages }.put(*wish, page.ids);
+                        if of_lags { &mut pages } else { &mut of_ages }.put(wish, page.ids);
                     }
                     sizes.push((name, ids, bytes));
                     let taken = self.take_in(name, now, info.trust, answer, &mut pages, &mut of_ages);

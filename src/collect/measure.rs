@@ -89,18 +89,21 @@ async fn ask_streams(
     }
     link.take_changes();
     link.tracking.keep(names);
-    let asks: Vec<_> = names.iter().map(|name| lags.ask(name, &link.tracking)).collect();
+    let foreseen: Vec<_> = names.iter().map(|name| lags.foreseen(name)).collect();
+    let foreseen = names.iter().zip(&foreseen);
+    let asks: Vec<_> = foreseen.map(|(name, wish)| lags.ask(name, wish.as_slice(), &link.tracking)).collect();
     let mut said = ask_once(link, &mut lags.names, peer, &asks).await?;
-    // Those that have changed meanwhile are asked for once more.
+    // Those that have changed meanwhile are asked for once more, and so are those where too much was asked for.
     let open: Vec<_> = (0..said.len()).filter(|place| said[*place].is_none()).collect();
-    let again: Vec<_> = open.iter().map(|place| Ask::Stream(names[*place], 0)).collect();
+    open.iter().for_each(|place| lags.foresee_nothing(names[*place]));
+    let again: Vec<_> = open.iter().map(|place| Ask::Stream(names[*place], &[], 0)).collect();
     for (place, now) in open.into_iter().zip(ask_once(link, &mut lags.names, peer, &again).await?) {
         said[place] = now;
     }
     Ok(said.into_iter().flatten().collect())
 }
 
-/// `None` is of a stream that is known no more.
+/// `None` is of a stream of which too little is known by now, or an entry may not be read that was foreseen.
 async fn ask_once(
     link: &mut Link,
     known: &mut Names,
@@ -133,11 +136,12 @@ async fn ask_once(
     }
     link.take_changes();
     let said = asks.iter().zip(heard).map(|(ask, (heard, redirect))| match heard {
+        Heard::All(Err(fault), _) if fault.kind == FaultKind::NoPerm && !ask.wishes().is_empty() => None,
         Heard::All(answer, _) => Some((answer, redirect)),
         Heard::Groups(Err(fault)) => Some((Err(fault), redirect)),
         Heard::Groups(Ok(groups)) => {
             let stream = link.tracking.with_groups(ask.key(), &groups)?;
-            Some((Ok(StreamAnswer { stream, groups }), redirect))
+            Some((Ok(StreamAnswer { stream, groups, pages: Vec::new() }), redirect))
         }
     });
     Ok(said.collect())

@@ -196,9 +196,9 @@ mod tests {
     fn a_batch_is_bounded_by_its_work_and_its_replies() {
         let (key, group) = ("orders".into(), "workers".into());
         for (ask, expected) in [
-            (Ask::Stream(&key, 0), 19),
-            (Ask::Stream(&key, 200_000), 4),
-            (Ask::Stream(&key, u64::MAX), 1),
+            (Ask::Stream(&key, &[], 0), 19),
+            (Ask::Stream(&key, &[], 200_000), 4),
+            (Ask::Stream(&key, &[], u64::MAX), 1),
             (Ask::Pending(&key, &group, 1), 99),
             (Ask::Consumers(&key, &group, 10), 34),
             // Half a millisecond of Redis's time each.

@@ -20,6 +20,14 @@ pub struct Wish {
     pub share: Share,
 }
 
+impl Wish {
+    /// To know whether an entry exists.
+    #[must_use]
+    pub fn for_entry(entry: StreamId) -> Wish {
+        Wish { from: entry.predecessor(), to: entry, upwards: true, count: 1, share: Share::One }
+    }
+}
+
 /// What was read: `ids` are all the entries above `from`, up to and including `to`, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Page {
@@ -75,6 +83,12 @@ impl Pages {
     #[must_use]
     pub fn new(budget: u64) -> Self {
         Pages { budget, ..Pages::default() }
+    }
+
+    /// Whether nothing was read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pages.is_empty()
     }
 
     /// What could not be answered, each once.
@@ -141,7 +155,7 @@ impl Pages {
 
     /// Wishes to know whether an entry exists.
     pub fn wish_entry(&mut self, entry: StreamId) {
-        self.wish(Wish { from: entry.predecessor(), to: entry, upwards: true, count: 1, share: Share::One });
+        self.wish(Wish::for_entry(entry));
     }
 
     /// The entries up to `to` and above `from`, highest first; wished for where they are not known.

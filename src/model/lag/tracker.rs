@@ -3,22 +3,22 @@
 //! At each poll: [`Tracker::observe`] one atomic snapshot, then ask [`Tracker::lag`] for every group. What is left open
 //! becomes wishes for pages; with those in hand, observe the newer snapshot that came with them and ask again.
 
-use std::collections::HashMap;
-
 use super::{
     GroupFacts, Lag, StreamFacts,
     estimate::between,
     ladder::{Ladder, Memory, Rung, View},
-    pages::{Pages, Share},
+    pages::{Pages, Share, Wish},
     rules::{Structural, structural},
     witness::{Identity, Witness},
 };
 use crate::model::{name::Name, stream_id::StreamId};
 
+mod by_name;
 pub mod oldest;
 mod standing;
 mod trust;
 
+use by_name::ByName;
 use standing::Standing;
 pub use trust::{CounterTrust, Trust};
 
@@ -55,7 +55,7 @@ pub struct Tracker {
     view: Option<View>,
     ladder: Ladder,
     witness: Witness,
-    groups: HashMap<Name, GroupMemory>,
+    groups: ByName<GroupMemory>,
     /// How often something was forgotten.
     era: u64,
     standing: Standing,
@@ -71,7 +71,7 @@ impl Tracker {
             view: None,
             ladder: Ladder::default(),
             witness: Witness::default(),
-            groups: HashMap::new(),
+            groups: ByName::default(),
             era: 0,
             standing: Standing::default(),
         }
@@ -152,7 +152,7 @@ impl Tracker {
         let Ok(entries) = i64::try_from(entries) else {
             return;
         };
-        let memory = self.groups.entry(name.clone()).or_default();
+        let memory = self.groups.entry(name);
         memory.walk = None;
         memory.anchor = group.entries_read.filter(|read| view.added.saturating_sub(*read) == entries).map(
             |entries_read| Anchor { x: group.last_delivered, entries_read, deletions: view.deletions() },
@@ -169,8 +169,21 @@ impl Tracker {
         }
     }
 
+    /// What would tell whether the next snapshot is of the same stream: it can as well be asked for together with that.
+    #[must_use]
+    pub fn foreseen(&self) -> Option<Wish> {
+        self.witness.next().map(Wish::for_entry)
+    }
+
+    /// Whether the snapshot that was observed last took, or would take, what was foreseen.
+    #[must_use]
+    pub fn needs_witness(&self) -> bool {
+        self.witness.was_needed()
+    }
+
     /// Forgets what is remembered of another stream. False where it is not known yet whether this is another one.
     fn confirm(&mut self, view: &View, pages: &mut Pages) -> bool {
+        self.witness.need(view);
         match self.witness.identity(view, pages) {
             Identity::Same => self.witness.confirm(view),
             Identity::Open(entry) => {
@@ -319,7 +332,7 @@ impl Tracker {
                     });
                 }
                 let walk = Walk { points: points.clone(), deletions: view.deletions() };
-                self.groups.entry(name.clone()).or_default().walk = Some(walk);
+                self.groups.entry(name).walk = Some(walk);
             }
             return None;
         }

@@ -334,6 +334,6 @@ fn nothing_is_remembered_of_a_group_that_is_gone() {
     assert_eq!((watch.tracker.groups.len(), watch.oldest.len()), (2, 2));
     model.happen(&Event::Destroy(0));
     look(&mut watch, &mut model, 100, &[]).unwrap();
-    assert_eq!(watch.tracker.groups.keys().collect::<Vec<_>>(), [&name(1)]);
+    assert_eq!(watch.tracker.groups.names().collect::<Vec<_>>(), [&name(1)]);
     assert_eq!(watch.oldest.len(), 1);
 }

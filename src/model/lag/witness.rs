@@ -14,6 +14,8 @@ pub struct Witness {
     entry: Option<StreamId>,
     /// Whether the present snapshot is confirmed.
     confirmed: bool,
+    /// Whether it took the entry to do so, or would.
+    was_needed: bool,
 }
 
 /// Whether the stream is the one that is remembered.
@@ -31,35 +33,53 @@ impl Witness {
     /// A new snapshot whose last entry is `last`; `continues` unless nothing is remembered from before it.
     pub fn observe(&mut self, continues: bool, last: Option<StreamId>) {
         *self = match continues {
-            true => Witness { confirmed: false, ..*self },
-            false => Witness { entry: last, confirmed: true },
+            true => Witness { confirmed: false, was_needed: false, ..*self },
+            false => Witness { entry: last, confirmed: true, was_needed: false },
         };
     }
 
     /// Whether the stream is the one that is remembered, as far as `pages` tell.
     #[must_use]
     pub fn identity(&self, now: &View, pages: &Pages) -> Identity {
-        let (Some(entry), Some((first, last))) = (self.entry, now.ends) else { return Identity::Same };
-        if !self.confirmed && entry != last {
-            if entry < first {
-                return Identity::Other;
-            }
-            // It may have been deleted: then its absence tells nothing.
-            if now.max_deleted < entry {
-                return match pages.has(entry) {
-                    None => Identity::Open(entry),
-                    Some(false) => Identity::Other,
-                    Some(true) => Identity::Same,
-                };
-            }
+        let (Some(entry), Some((first, _))) = (self.entry, now.ends) else { return Identity::Same };
+        if !self.confirmed && entry < first {
+            return Identity::Other;
         }
-        Identity::Same
+        let Some(entry) = self.asked(now) else { return Identity::Same };
+        match pages.has(entry) {
+            None => Identity::Open(entry),
+            Some(false) => Identity::Other,
+            Some(true) => Identity::Same,
+        }
+    }
+
+    /// The entry that it takes to tell. One that may have been deleted does not: its absence tells nothing.
+    fn asked(&self, now: &View) -> Option<StreamId> {
+        let (_, last) = now.ends.filter(|_| !self.confirmed)?;
+        self.entry.filter(|entry| *entry != last && now.max_deleted < *entry)
+    }
+
+    /// The present snapshot is to be confirmed.
+    pub fn need(&mut self, now: &View) {
+        self.was_needed |= self.asked(now).is_some();
+    }
+
+    /// Whether it took an entry to confirm the present snapshot.
+    #[must_use]
+    pub fn was_needed(&self) -> bool {
+        self.was_needed
+    }
+
+    /// The entry that the next snapshot would be confirmed by.
+    #[must_use]
+    pub fn next(&self) -> Option<StreamId> {
+        self.entry
     }
 
     /// The present snapshot is of the stream that is remembered.
     pub fn confirm(&mut self, now: &View) {
         if let (Some(_), Some((_, last))) = (self.entry, now.ends) {
-            *self = Witness { entry: Some(last), confirmed: true };
+            *self = Witness { entry: Some(last), confirmed: true, ..*self };
         }
     }
 }

@@ -3,9 +3,7 @@
 //! It reads what the tracker trusts and changes nothing of it: the tracker is lent, the memory and the wishes are its own.
 //! So no lag can depend on whether an age is asked for.
 
-use std::collections::HashMap;
-
-use super::Tracker;
+use super::{ByName, Tracker};
 use crate::model::{
     lag::{
         Lag,
@@ -20,7 +18,7 @@ use crate::model::{
 /// What is remembered of the oldest undelivered entries of one stream.
 #[derive(Debug, Default)]
 pub struct Oldest {
-    groups: HashMap<Name, Remembered>,
+    groups: ByName<Remembered>,
     /// The era of the tracker that it belongs to.
     era: u64,
 }
@@ -46,7 +44,7 @@ impl Oldest {
         let found = groups.iter().map(|(name, x, lag)| {
             let mut forgotten = Remembered::default();
             let remembered = match tracker.view {
-                Some(_) => self.groups.entry((*name).clone()).or_default(),
+                Some(_) => self.groups.entry(name),
                 None => &mut forgotten,
             };
             tracker.oldest(remembered, *x, *lag, identity, counted, own)
@@ -57,7 +55,7 @@ impl Oldest {
     /// Groups that something is remembered of.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.groups.len()
+        self.groups.names().len()
     }
 }
 

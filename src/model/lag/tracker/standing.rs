@@ -5,6 +5,7 @@ use std::{
     mem,
 };
 
+use super::ByName;
 use crate::model::{name::Name, stream_id::StreamId};
 
 /// The last-delivered ID of each group, in the order of the snapshot.
@@ -34,10 +35,10 @@ impl Standing {
     }
 
     /// Drops what is kept of groups that are not there any more.
-    pub fn keep<T>(&self, of_groups: &mut HashMap<Name, T>) {
+    pub fn keep<T>(&self, of_groups: &mut ByName<T>) {
         if self.are_others {
             let names: HashSet<_> = self.groups.iter().map(|(name, _)| name).collect();
-            of_groups.retain(|name, _| names.contains(name));
+            of_groups.retain(|name| names.contains(name));
         }
     }
 }
