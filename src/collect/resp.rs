@@ -171,10 +171,8 @@ impl Replies {
     /// The line that begins here.
     fn line(&self) -> Result<Option<Line<'_>>, Malformed> {
         let Some((kind, line)) = self.bytes[self.at..].split_first() else { return Ok(None) };
-        match line.iter().position(|byte| *byte == b'\r') {
-            Some(end) if end + 1 == line.len() => Ok(None),
-            Some(end) if line[end + 1] == b'\n' => Ok(Some((*kind, &line[..end], self.at + end + 3))),
-            Some(_) => Err(Malformed("a line does not end as it should")),
+        match line.windows(2).position(|two| two == b"\r\n") {
+            Some(end) => Ok(Some((*kind, &line[..end], self.at + end + 3))),
             None if line.len() > LONGEST_LINE => Err(Malformed("a line does not end")),
             None => Ok(None),
         }
@@ -239,6 +237,13 @@ fn place(place: usize) -> Result<u32, Malformed> {
 }
 
 fn number(line: &[u8]) -> Result<i64, Malformed> {
+    // Nearly every line is this: the length of something.
+    if let [digit @ b'0'..=b'9'] = line {
+        return Ok(i64::from(digit - b'0'));
+    }
+    if let [high @ b'0'..=b'9', low @ b'0'..=b'9'] = line {
+        return Ok(i64::from(high - b'0') * 10 + i64::from(low - b'0'));
+    }
     let number = std::str::from_utf8(line).ok().and_then(|line| line.parse().ok());
     number.ok_or(Malformed("a number is none"))
 }

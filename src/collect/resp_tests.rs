@@ -134,7 +134,7 @@ fn what_is_no_reply_is_refused() {
     for (bytes, why) in [
         ("HTTP/1.1 400 Bad Request\r\n", "a value has an unknown type"),
         ("\x15\x03\x01\r\n", "a value has an unknown type"),
-        (":1\rx", "a line does not end as it should"),
+        (":1\rx\r\n", "a number is none"),
         (":x\r\n", "a number is none"),
         ("$-2\r\n", "a length is none"),
         ("*4294967296\r\n", "a length is none"),
