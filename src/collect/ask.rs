@@ -239,9 +239,13 @@ pub fn consumers_answer(
 /// An error reply, or a reply of unexpected shape.
 pub fn pending_answer(ask: &Ask<'_>, replies: &[Reply<'_>]) -> Result<PendingAnswer, Fault> {
     answer(first(replies)?, &commands::XPENDING, Some(ask.key()), |reply| {
+        let oldest = decode::oldest_pending(reply)?;
+        if ask.most() == 1 && oldest.is_some() {
+            return Ok(PendingAnswer { oldest, owners: None });
+        }
         let owners = decode::owners(reply)?;
         let is_whole = owners.iter().map(|owner| owner.pending).sum::<u64>() < ask.most();
-        Ok(PendingAnswer { oldest: decode::oldest_pending(reply)?, owners: is_whole.then_some(owners) })
+        Ok(PendingAnswer { oldest, owners: is_whole.then_some(owners) })
     })
 }
 

@@ -363,8 +363,14 @@ pub(super) fn first_of<'a, const N: usize>(
     what: &'static str,
     reply: Reply<'a>,
 ) -> Result<Option<[Reply<'a>; N]>, Unexpected> {
-    let items: Vec<_> = items(what, reply)?.take(N).collect();
-    Ok(items.try_into().ok())
+    let mut items = items(what, reply)?;
+    let mut is_whole = true;
+    let first = std::array::from_fn(|_| {
+        let item = items.next();
+        is_whole &= item.is_some();
+        item.unwrap_or(reply)
+    });
+    Ok(is_whole.then_some(first))
 }
 
 /// The items of a list; `None` where there are fewer or more.

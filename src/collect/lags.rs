@@ -79,11 +79,25 @@ pub struct Measured {
     pub counting: Result<(), Fault>,
 }
 
+/// One stream after the first question about it.
+#[derive(Debug)]
+pub struct First {
+    measured: Result<Measured, Fault>,
+    wishes: Vec<Wish>,
+    /// Those that concern no lag.
+    of_ages: Vec<Wish>,
+    /// Entries that were read already.
+    read: u64,
+}
+
 /// The lags of one server, kept between polls.
 pub struct Lags {
     budget: Budget,
     /// The server at the latest poll; `None` before the first one. Another connection may lead to another server.
-    server: Option<(Option<Identity>, Trust)>,
+    server: Option<Option<Identity>>,
+    trust: Trust,
+    /// Redis's clock at the latest poll.
+    now: UnixMicros,
     watched: BTreeMap<Name, Watched>,
     /// Where in the list of streams that wish to read the next poll begins, so that each gets its turn.
     turn: usize,
@@ -119,7 +133,9 @@ impl Lags {
     /// Nothing is remembered yet.
     #[must_use]
     pub fn new(budget: Budget) -> Self {
-        Lags { budget, server: None, watched: BTreeMap::new(), turn: 0, polls: 0, names: Names::default() }
+        let (watched, names) = Default::default();
+        let (trust, now) = (Trust::NONE, UnixMicros(0));
+        Lags { budget, server: None, trust, now, watched, turn: 0, polls: 0, names }
     }
 
     /// From the next poll on, within this budget.
@@ -168,64 +184,65 @@ impl Lags {
         self.watched.get(name).map_or(0, bytes)
     }
 
-    /// Measures every stream that could be read; reads entries where the budget allows it, and says how many it read.
+    /// A poll of these streams begins, whose names come in order.
+    pub fn begin(&mut self, info: &ServerInfo, now: UnixMicros, names: &[&Name]) {
+        let mut trust = info.trust;
+        // Where no byte may be read, not even the witness can be looked up: then nothing is remembered.
+        trust.memory &= self.budget.bytes_per_poll > 0;
+        if self.server.as_ref() != Some(&info.identity) || self.trust != trust {
+            self.watched.clear();
+        }
+        (self.server, self.trust, self.now) = (Some(info.identity.clone()), trust, now);
+        self.watched
+            .retain(|name, watched| watched.lifetime.contains(&now) && names.binary_search(&name).is_ok());
+    }
+
+    /// Takes in what the first question about a stream brought, while others are on their way.
+    pub fn take_first(&mut self, name: &Name, answer: Result<StreamAnswer, Fault>) -> First {
+        let of_group = match self.budget.bytes_per_poll {
+            0 => 0,
+            _ => self.budget.entries_per_group,
+        };
+        let (mut pages, mut of_ages, mut read) = (Pages::new(of_group), Pages::new(of_group), 0);
+        let measured = match answer {
+            Ok(mut answer) => {
+                for (wish, page) in answer.pages.drain(..) {
+                    // As where it is wished for, it is no part of the budget.
+                    read += page.ids.len() as u64;
+                    pages.put(wish, page.ids);
+                }
+                Ok(self.take_in(name, answer, &mut pages, &mut of_ages))
+            }
+            Err(fault) => {
+                // It may have gone to another node of a cluster, and come back.
+                self.watched.remove(name);
+                Err(fault)
+            }
+        };
+        First { measured, wishes: pages.take_wishes(), of_ages: of_ages.take_wishes(), read }
+    }
+
+    /// Reads the entries that are wished for, where the budget allows it; says how many it read.
     ///
     /// # Errors
     /// A fault that concerns the whole server. A stream that fails at the second question gets its fault.
     pub async fn measure(
         &mut self,
         link: &mut Link,
-        info: &ServerInfo,
-        now: UnixMicros,
         names: &[&Name],
-        answers: Vec<Result<StreamAnswer, Fault>>,
+        first: Vec<First>,
     ) -> Result<(Vec<Result<Measured, Fault>>, u64), Fault> {
-        let info = &self.within_budget(info);
-        let server = Some((info.identity.clone(), info.trust));
-        if self.server != server {
-            self.watched.clear();
-            self.server = server;
-        }
-        self.watched
-            .retain(|name, watched| watched.lifetime.contains(&now) && names.binary_search(&name).is_ok());
-
         let (mut open, mut foreseen) = (Vec::new(), 0);
-        let mut measured = Vec::with_capacity(answers.len());
-        for (index, (name, answer)) in names.iter().zip(answers).enumerate() {
-            let of_group = match self.budget.bytes_per_poll {
-                0 => 0,
-                _ => self.budget.entries_per_group,
-            };
-            let (mut pages, mut of_ages) = (Pages::new(of_group), Pages::new(of_group));
-            measured.push(match answer {
-                Ok(mut answer) => {
-                    for (wish, page) in answer.pages.drain(..) {
-                        // As where it is wished for, it is no part of the budget.
-                        foreseen += page.ids.len() as u64;
-                        pages.put(wish, page.ids);
-                    }
-                    Ok(self.take_in(name, now, info.trust, answer, &mut pages, &mut of_ages))
-                }
-                Err(fault) => {
-                    // It may have gone to another node of a cluster, and come back.
-                    self.watched.remove(*name);
-                    Err(fault)
-                }
-            });
-            let (wishes, of_ages) = (pages.take_wishes(), of_ages.take_wishes());
+        let mut measured = Vec::with_capacity(first.len());
+        for (index, First { measured: of_stream, wishes, of_ages, read }) in first.into_iter().enumerate() {
+            measured.push(of_stream);
+            foreseen += read;
             if !wishes.is_empty() || !of_ages.is_empty() {
                 open.push(Open { index, wishes, of_ages });
             }
         }
-        let read = self.count(link, info, now, names, open, &mut measured).await?;
+        let read = self.count(link, names, open, &mut measured).await?;
         Ok((measured, foreseen + read))
-    }
-
-    /// Where no byte may be read, not even the witness can be looked up: then nothing is remembered.
-    fn within_budget(&self, info: &ServerInfo) -> ServerInfo {
-        let mut info = info.clone();
-        info.trust.memory &= self.budget.bytes_per_poll > 0;
-        info
     }
 
     /// Takes in one atomic snapshot of a stream and tells its lags, as far as memory and `pages` go; then, by these and
@@ -233,12 +250,11 @@ impl Lags {
     fn take_in(
         &mut self,
         name: &Name,
-        now: UnixMicros,
-        trust: Trust,
         answer: StreamAnswer,
         pages: &mut Pages,
         of_ages: &mut Pages,
     ) -> Measured {
+        let (now, trust) = (self.now, self.trust);
         let watched = self.watched.entry(name.clone()).or_insert_with(|| Watched {
             tracker: Tracker::new(trust),
             oldest: Oldest::default(),
@@ -278,8 +294,6 @@ impl Lags {
     async fn count(
         &mut self,
         link: &mut Link,
-        info: &ServerInfo,
-        now: UnixMicros,
         names: &[&Name],
         mut open: Vec<Open>,
         measured: &mut [Result<Measured, Fault>],
@@ -301,7 +315,7 @@ impl Lags {
             turn = cut.map(|cut| cut + usize::from(read == 0 && cut == rest[0].index));
             let (batch, later) = std::mem::take(&mut rest).split_at_mut(streams);
             rest = if turn.is_some() { &mut [] } else { later };
-            for (name, ids, of_page) in self.count_batch(link, info, now, names, batch, measured).await? {
+            for (name, ids, of_page) in self.count_batch(link, names, batch, measured).await? {
                 (read, bytes) = (read + ids, bytes + of_page);
                 self.learn_size(name, ids, of_page);
             }
@@ -324,8 +338,6 @@ impl Lags {
     async fn count_batch<'n, 'b>(
         &mut self,
         link: &mut Link,
-        info: &ServerInfo,
-        now: UnixMicros,
         names: &[&'n Name],
         batch: &'b [Open],
         measured: &mut [Result<Measured, Fault>],
@@ -354,7 +366,7 @@ impl Lags {
                         if of_lags { &mut pages } else { &mut of_ages }.put(wish, page.ids);
                     }
                     sizes.push((name, ids, bytes));
-                    let taken = self.take_in(name, now, info.trust, answer, &mut pages, &mut of_ages);
+                    let taken = self.take_in(name, answer, &mut pages, &mut of_ages);
                     measured[open.index] = Ok(taken);
                 }
                 Err(fault) if fault.kind == FaultKind::Vanished => measured[open.index] = Err(fault),

@@ -8,7 +8,7 @@ use super::{
     cluster::Redirect,
     connect::{Link, Peer},
     decode::GroupInfo,
-    lags::{Lags, Measured, Waiting},
+    lags::{First, Lags, Measured, Waiting},
     resp::Reply,
     trust::{Identity, ServerInfo},
 };
@@ -57,8 +57,9 @@ pub async fn measure(
 ) -> Result<Answer, Fault> {
     let (info, redis_time) = link.identify_as(peer).await?;
     info.up_to_date()?;
-    let (answers, redirects) = ask_streams(link, lags, &info, peer, names).await?.into_iter().unzip();
-    let (measured, entries_read) = lags.measure(link, &info, redis_time, names, answers).await?;
+    lags.begin(&info, redis_time, names);
+    let (first, redirects) = ask_streams(link, lags, &info, peer, names).await?.into_iter().unzip();
+    let (measured, entries_read) = lags.measure(link, names, first).await?;
     let states = names
         .iter()
         .zip(measured)
@@ -74,7 +75,7 @@ pub async fn measure(
 }
 
 /// What a process said of a stream, and where it sends us for it.
-type Said = (Result<StreamAnswer, Fault>, Option<Redirect>);
+type Said = (First, Option<Redirect>);
 
 /// Asks for streams and their groups. Of one whose large entries have not changed, only for the groups.
 async fn ask_streams(
@@ -92,12 +93,12 @@ async fn ask_streams(
     let foreseen: Vec<_> = names.iter().map(|name| lags.foreseen(name)).collect();
     let foreseen = names.iter().zip(&foreseen);
     let asks: Vec<_> = foreseen.map(|(name, wish)| lags.ask(name, wish.as_slice(), &link.tracking)).collect();
-    let mut said = ask_once(link, &mut lags.names, peer, &asks).await?;
+    let mut said = ask_once(link, lags, peer, &asks).await?;
     // Those that have changed meanwhile are asked for once more, and so are those where too much was asked for.
     let open: Vec<_> = (0..said.len()).filter(|place| said[*place].is_none()).collect();
     open.iter().for_each(|place| lags.foresee_nothing(names[*place]));
     let again: Vec<_> = open.iter().map(|place| Ask::Stream(names[*place], &[], 0)).collect();
-    for (place, now) in open.into_iter().zip(ask_once(link, &mut lags.names, peer, &again).await?) {
+    for (place, now) in open.into_iter().zip(ask_once(link, lags, peer, &again).await?) {
         said[place] = now;
     }
     Ok(said.into_iter().flatten().collect())
@@ -106,43 +107,52 @@ async fn ask_streams(
 /// `None` is of a stream of which too little is known by now, or an entry may not be read that was foreseen.
 async fn ask_once(
     link: &mut Link,
-    known: &mut Names,
+    lags: &mut Lags,
     peer: &Peer,
     asks: &[Ask<'_>],
 ) -> Result<Vec<Option<Said>>, Fault> {
     enum Heard {
-        All(Result<StreamAnswer, Fault>, bool),
+        All(First),
+        Tracked(Result<StreamAnswer, Fault>, bool),
         Groups(Result<Vec<GroupInfo>, Fault>),
+        Refused,
     }
     let read = |ask: &Ask<'_>, replies: &[Reply<'_>]| {
         let heard = match ask {
-            Ask::Groups(..) => Heard::Groups(ask::groups_answer(ask, replies, known)),
+            Ask::Groups(..) => Heard::Groups(ask::groups_answer(ask, replies, &mut lags.names)),
             Ask::Tracked(..) => {
-                let (answer, is_tracked) = ask::tracked_answer(ask, replies, known);
-                Heard::All(answer, is_tracked)
+                let (answer, is_tracked) = ask::tracked_answer(ask, replies, &mut lags.names);
+                Heard::Tracked(answer, is_tracked)
             }
-            _ => Heard::All(ask::stream_answer(ask, replies, known), false),
+            _ => match ask::stream_answer(ask, replies, &mut lags.names) {
+                Err(fault) if fault.kind == FaultKind::NoPerm && !ask.wishes().is_empty() => Heard::Refused,
+                answer => Heard::All(lags.take_first(ask.key(), answer)),
+            },
         };
         (heard, redirect(replies, &peer.address))
     };
     let heard = link.ask(asks, read).await?;
     for (ask, (heard, _)) in asks.iter().zip(&heard) {
         match heard {
-            Heard::All(Ok(answer), true) => link.tracking.learn(ask.key(), &answer.stream),
-            Heard::All(_, false) if matches!(ask, Ask::Tracked(..)) => link.tracking.give_up(),
-            Heard::All(..) | Heard::Groups(Err(_)) => link.tracking.forget(ask.key()),
+            Heard::Tracked(Ok(answer), true) => link.tracking.learn(ask.key(), &answer.stream),
+            Heard::Tracked(_, false) => link.tracking.give_up(),
             Heard::Groups(Ok(_)) => {}
+            _ => link.tracking.forget(ask.key()),
         }
     }
     link.take_changes();
-    let said = asks.iter().zip(heard).map(|(ask, (heard, redirect))| match heard {
-        Heard::All(Err(fault), _) if fault.kind == FaultKind::NoPerm && !ask.wishes().is_empty() => None,
-        Heard::All(answer, _) => Some((answer, redirect)),
-        Heard::Groups(Err(fault)) => Some((Err(fault), redirect)),
-        Heard::Groups(Ok(groups)) => {
-            let stream = link.tracking.with_groups(ask.key(), &groups)?;
-            Some((Ok(StreamAnswer { stream, groups, pages: Vec::new() }), redirect))
-        }
+    let said = asks.iter().zip(heard).map(|(ask, (heard, redirect))| {
+        let first = match heard {
+            Heard::All(first) => first,
+            Heard::Refused => return None,
+            Heard::Tracked(answer, _) => lags.take_first(ask.key(), answer),
+            Heard::Groups(Err(fault)) => lags.take_first(ask.key(), Err(fault)),
+            Heard::Groups(Ok(groups)) => {
+                let stream = link.tracking.with_groups(ask.key(), &groups)?;
+                lags.take_first(ask.key(), Ok(StreamAnswer { stream, groups, pages: Vec::new() }))
+            }
+        };
+        Some((first, redirect))
     });
     Ok(said.collect())
 }
@@ -257,17 +267,20 @@ async fn ask_groups(
     let most = server.limits.consumers_per_group;
     // XPENDING without a range names all owners at once, however many: its cost has no bound.
     let has_owners = |group: &Group| server.consumers && group.consumer_count > most && group.pending < most;
-    let pending: Vec<_> = groups(streams)
-        .filter(|(_, group)| group.pending > 0)
-        .map(|(key, group)| Ask::Pending(key, &group.name, if has_owners(group) { most } else { 1 }))
-        .collect();
-    let consumers: Vec<_> = groups(streams)
-        .filter(|(_, group)| server.consumers && (1..=most).contains(&group.consumer_count))
-        .map(|(key, group)| Ask::Consumers(key, &group.name, group.consumer_count))
-        .collect();
-    let mut pending = link.ask(&pending, ask::pending_answer).await?.into_iter();
-    let mut consumers =
-        link.ask(&consumers, |ask, replies| ask::consumers_answer(ask, replies, known)).await?.into_iter();
+    let asks = groups(streams).flat_map(|(key, group)| {
+        let entries = if has_owners(group) { most } else { 1 };
+        let pending = (group.pending > 0).then_some(Ask::Pending(key, &group.name, entries));
+        let is_asked = server.consumers && (1..=most).contains(&group.consumer_count);
+        let consumers = is_asked.then_some(Ask::Consumers(key, &group.name, group.consumer_count));
+        [pending, consumers].into_iter().flatten()
+    });
+    let (mut pending, mut consumers) = (Vec::new(), Vec::new());
+    let read = |ask: &Ask<'_>, replies: &[Reply<'_>]| match ask {
+        Ask::Pending(..) => pending.push(ask::pending_answer(ask, replies)),
+        _ => consumers.push(ask::consumers_answer(ask, replies, known)),
+    };
+    link.ask(&asks.collect::<Vec<_>>(), read).await?;
+    let (mut pending, mut consumers) = (pending.into_iter(), consumers.into_iter());
 
     // The answers come in the order of the questions, and those in the order of the groups.
     let mut vanished = 0;

@@ -57,8 +57,9 @@ impl Requests {
     /// Adds a command with its arguments.
     pub fn add(&mut self, command: &Command, args: &[Arg<'_>]) {
         self.count += 1;
-        self.line(b'*', (command.words.split(' ').count() + args.len()) as u64);
-        command.words.split(' ').for_each(|word| self.bulk(word.as_bytes()));
+        let words = command.words.as_bytes().split(|byte| *byte == b' ');
+        self.line(b'*', (words.clone().count() + args.len()) as u64);
+        words.for_each(|word| self.bulk(word));
         for arg in args {
             match arg {
                 Arg::Bytes(bytes) => self.bulk(bytes),
@@ -93,8 +94,12 @@ impl Requests {
 
     fn line(&mut self, kind: u8, number: u64) {
         self.bytes.push(kind);
-        // Writing to memory cannot fail.
-        _ = write!(self.bytes, "{number}\r\n");
+        match number {
+            0..10 => self.bytes.push(b'0' + number as u8),
+            // Writing to memory cannot fail.
+            _ => _ = write!(self.bytes, "{number}"),
+        }
+        self.bytes.extend_from_slice(b"\r\n");
     }
 }
 

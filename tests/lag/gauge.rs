@@ -104,7 +104,7 @@ impl Gauge {
         let mut pages = Read::new(self.budget);
         // In every other poll, as the collector does where that was needed of late.
         self.polls += 1;
-        let foreseen = self.tracker.foreseen().filter(|_| self.polls % 2 == 0);
+        let foreseen = self.tracker.foreseen().filter(|_| self.polls.is_multiple_of(2));
         let all: Vec<_> = foreseen.into_iter().chain([EVERYTHING]).collect();
         let Some((answer, mut ranges)) = self.ask(&all) else {
             self.forget();

@@ -331,7 +331,7 @@ fn nothing_is_remembered_of_a_group_that_is_gone() {
         model.happen(&event);
     }
     look(&mut watch, &mut model, 100, &[]).unwrap();
-    assert_eq!((watch.tracker.groups.len(), watch.oldest.len()), (2, 2));
+    assert_eq!((watch.tracker.groups.names().len(), watch.oldest.len()), (2, 2));
     model.happen(&Event::Destroy(0));
     look(&mut watch, &mut model, 100, &[]).unwrap();
     assert_eq!(watch.tracker.groups.names().collect::<Vec<_>>(), [&name(1)]);

@@ -11,6 +11,11 @@ pub struct Trust {
     pub hidden_deletions: bool,
 }
 
+impl Trust {
+    /// Of a server that nothing is known of.
+    pub const NONE: Trust = Trust { memory: false, counter: CounterTrust::Never, hidden_deletions: true };
+}
+
 /// When a group's entries-read may be trusted after it agreed with an exact lag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CounterTrust {
