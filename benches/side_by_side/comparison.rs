@@ -42,6 +42,10 @@ pub struct Party {
     pub commands: Series,
     pub calls: Series,
     pub block: Series,
+    /// Most commands in one cycle of Redis's event loop.
+    pub together: Series,
+    /// Redis's CPU for so many.
+    pub at_once: Series,
     pub memory: Option<Memory>,
 }
 
@@ -181,6 +185,8 @@ impl Party {
         self.commands.push_time(told.commands);
         self.calls.push(told.calls as f64);
         self.block.push_time(told.block);
+        self.together.push(told.together as f64);
+        self.at_once.push_time(cpu.mul_f64(told.together as f64 / told.executed.max(1) as f64));
     }
 
     fn memory(&self, which: fn(Memory) -> u64) -> String {
@@ -216,7 +222,9 @@ impl fmt::Display for Comparison {
         row("Redis's CPU, poll", Unit::Seconds, |party| &party.redis_cpu);
         row("of that, commands executed", Unit::Seconds, |party| &party.commands);
         row("commands", Unit::Count, |party| &party.calls);
-        row("longest cycle of Redis's event loop", Unit::Seconds, |party| &party.block);
+        row("most commands in a cycle of Redis's event loop", Unit::Count, |party| &party.together);
+        row("Redis's CPU for so many", Unit::Seconds, |party| &party.at_once);
+        row("longest cycle, by the clock", Unit::Seconds, |party| &party.block);
         let mut memory = |name: &str, which: fn(Memory) -> u64| {
             table.row([name.to_owned(), gauge.memory(which), peer.memory(which), "-".into()]);
         };

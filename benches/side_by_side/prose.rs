@@ -26,8 +26,11 @@ machine alone meanwhile. `make bench ARGS='--only 2000'` measures one workload a
 - **Streams** have two groups of five consumers, unless their title says otherwise, each with two pending entries, and
   payloads of 100 B.
 - **CPU** is what the scheduler counts of all threads, user and system, until they are quiet again. **Commands executed** are
-  those of `INFO commandstats`, and the **longest cycle** of Redis's event loop is `eventloop_duration_max` of `INFO debug`,
-  since a reset right before. That reset is a cycle, too: it takes some 0.1 ms, and no figure is below that.
+  those of `INFO commandstats`. Redis's event loop is blocked for one **cycle** at a time: *most commands in a cycle* is
+  `eventloop_cmd_per_cycle_max` of `INFO debug`, and *Redis's CPU for so many* is that times the CPU of the poll by its
+  commands, reading and writing included. The *longest cycle by the clock* is `eventloop_duration_max`: it also has the time
+  for which the machine did something else, which redis_exporter shows, with one command in a cycle. Before each turn they are
+  reset, which is a cycle of some 0.1 ms.
 - **Round trips** come from a proxy that hands each piece on half the time after it came, in either direction, and holds
   nothing back that comes after it. Who takes part goes through it, PING as well.
 - **Figures** are the median, and the least and the most in brackets. While polls go on, an answer that is an error counts as

@@ -24,8 +24,12 @@ pub struct Told {
     pub commands: Duration,
     /// Longest cycle of the event loop, by INFO debug.
     pub block: Duration,
-    /// Number of commands.
+    /// Number of commands, but for EXEC.
     pub calls: u64,
+    /// The same, and EXEC.
+    pub executed: u64,
+    /// Most commands in one cycle of the event loop, by INFO debug.
+    pub together: u64,
 }
 
 impl Server {
@@ -69,25 +73,30 @@ impl Server {
     pub fn told(&mut self) -> Result<Told> {
         let ask = redis::cmd("INFO").arg("commandstats").arg("debug").query(&mut self.connection);
         let info: String = ask?;
-        let (mut commands, mut calls) = (0, 0);
+        let (mut commands, mut calls, mut executed) = (0, 0, 0);
         for line in info.lines().filter_map(|line| line.strip_prefix("cmdstat_")) {
             let (name, figures) = line.split_once(':').ok_or("a line of commandstats without a name")?;
+            let of = |key: &str| -> Result<u64> {
+                let figure = figures.split(',').find_map(|figure| figure.strip_prefix(key));
+                Ok(figure.ok_or("a line of commandstats without a figure")?.parse()?)
+            };
+            executed += of("calls=")?;
             // Neither the reset's own, nor once more what a transaction executes.
             if !name.starts_with("config") && name != "exec" {
-                let of = |key: &str| -> Result<u64> {
-                    let figure = figures.split(',').find_map(|figure| figure.strip_prefix(key));
-                    Ok(figure.ok_or("a line of commandstats without a figure")?.parse()?)
-                };
                 commands += of("usec=")?;
                 calls += of("calls=")?;
             }
         }
-        let block = field(&info, "eventloop_duration_max")
-            .ok_or("this Redis does not tell eventloop_duration_max in INFO debug: use 7.2 or later")?;
+        let of_cycle = |name: &str| -> Result<u64> {
+            let lacks = || format!("this Redis does not tell {name} in INFO debug: use 7.2 or later");
+            Ok(field(&info, name).ok_or_else(lacks)?.parse()?)
+        };
         Ok(Told {
             commands: Duration::from_micros(commands),
-            block: Duration::from_micros(block.parse()?),
+            block: Duration::from_micros(of_cycle("eventloop_duration_max")?),
             calls,
+            executed,
+            together: of_cycle("eventloop_cmd_per_cycle_max")?,
         })
     }
 }
