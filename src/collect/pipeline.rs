@@ -28,6 +28,10 @@ const AT_ONCE: Duration = Duration::from_micros(500);
 /// Time between two lots of batches on a long way: what the timers of the runtime can tell.
 const TICK: Duration = Duration::from_millis(1);
 
+/// What a lot takes besides the round trip, about: until Redis has answered it, until the answers are read, and until a
+/// timer is heard.
+const HANDLING: Duration = Duration::from_millis(4);
+
 /// Round trips from which on a way is long, and up to which it is filled: one that seems to be longer is a server that
 /// answers slowly.
 const LONG_WAY: std::ops::RangeInclusive<Duration> = Duration::from_micros(500)..=Duration::from_millis(50);
@@ -132,7 +136,10 @@ impl<'q, 'a> Way<'q, 'a> {
         Way {
             batches: VecDeque::new(),
             work: Duration::ZERO,
-            most: AT_ONCE + filling.unwrap_or_default(),
+            most: filling.map_or(AT_ONCE, |round_trip| {
+                // As much as leaves in that time.
+                AT_ONCE.mul_f64((round_trip + HANDLING).div_duration_f64(TICK))
+            }),
             rest: asks,
             lot: (Instant::now(), Duration::ZERO),
             requests: Requests::default(),
@@ -161,8 +168,10 @@ impl<'q, 'a> Way<'q, 'a> {
     }
 
     fn may_send(&mut self, work: Duration) -> bool {
-        if self.lot.0.elapsed() >= TICK {
-            self.lot = (Instant::now(), Duration::ZERO);
+        let (now, due) = (Instant::now(), self.lot.0 + TICK);
+        if now >= due {
+            // One that is a little late does not put off the next one.
+            self.lot = (due.max(now - TICK / 4), Duration::ZERO);
         }
         let on_their_way = self.work + work;
         self.batches.is_empty()
