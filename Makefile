@@ -28,10 +28,10 @@ lag-report: ## print how often a lag is exact, for each workload and server vers
 	@line=$$(scripts/test-servers) && export "$$line" && \
 	cargo test --locked --test lag workloads -- --nocapture 2>&1 | grep '^|'
 
-bench: ## measure it beside redis_exporter, some ten minutes on an idle machine, and write docs/benchmarks.md
+bench: ## measure it beside redis_exporter, some ten minutes on an idle machine once it is built, and write docs/benchmarks.md
 	@scripts/need cargo cc
 	@lines=$$(scripts/test-servers redis-8.0 && scripts/bench-peer) && export $$lines && \
-	cargo bench --locked --bench side_by_side -- $(ARGS)
+	cargo bench --locked --profile image --bench side_by_side -- $(ARGS)
 
 test-servers: ## fetch other Redis and Valkey versions to test against
 	@scripts/test-servers $(ARGS)

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod cost;
+mod foreseen;
 mod large;
 mod scope;
 mod series;
