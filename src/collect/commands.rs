@@ -149,7 +149,7 @@ commands! {
         "shows streamgauge by its name in `CLIENT LIST`", "the name there; nothing is reported";
     INFO: "INFO", Always, Servers::ALL, false,
         "the version, and whether the server was restarted, has failed over, or is a replica without its primary",
-        "nothing is remembered between polls, so more lags are counted or bounded; whether a pending entry between the ends of its stream still exists is not known; the data of a replica without its primary is taken for current; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
+        "nothing is remembered between polls, so more lags are counted or bounded; whether a pending entry between the ends of its stream still exists is not known; the data of a replica without its primary is taken for current; streams with large entries are read in each poll; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
     TIME: "TIME", Always, Servers::ALL, true, "the clock that ages are told by", "every number: the poll fails";
     CLIENT_TRACKING: "CLIENT TRACKING", Always, &[V7_0, V7_2], false,
         "has Redis tell when a stream with large entries changes", "with large entries, time of Redis: `XINFO STREAM` returns the first and the last one whole, and is then sent in every poll; nothing is reported";

@@ -150,7 +150,7 @@ pub static ROWS: &[Setting] = &[
         default: Some("5s"),
         flag: Some("redis.timeout"),
         example: "5s",
-        help: "Longest time to wait for a connection, and for the replies to one pipeline.",
+        help: "Longest time to wait for a connection, and for the replies to one batch of questions.",
         ..BLANK
     },
     Setting {

@@ -7,13 +7,14 @@ use super::{
     GroupFacts, Lag, StreamFacts,
     estimate::between,
     ladder::{Ladder, Memory, Rung, View},
-    pages::{Pages, Share, Wish},
+    pages::{Pages, Share},
     rules::{Structural, structural},
     witness::{Identity, Witness},
 };
 use crate::model::{name::Name, stream_id::StreamId};
 
 mod by_name;
+mod foreseen;
 pub mod oldest;
 mod standing;
 mod trust;
@@ -167,18 +168,6 @@ impl Tracker {
         if self.ladder.put(view, x, x, base) == Memory::Forgotten {
             self.forget_groups();
         }
-    }
-
-    /// What would tell whether the next snapshot is of the same stream: it can as well be asked for together with that.
-    #[must_use]
-    pub fn foreseen(&self) -> Option<Wish> {
-        self.witness.next().map(Wish::for_entry)
-    }
-
-    /// Whether the snapshot that was observed last took, or would take, what was foreseen.
-    #[must_use]
-    pub fn needs_witness(&self) -> bool {
-        self.witness.was_needed()
     }
 
     /// Forgets what is remembered of another stream. False where it is not known yet whether this is another one.
