@@ -4,6 +4,7 @@
 use std::{
     net::SocketAddr,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,11 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
 };
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    task::JoinSet,
+};
 use tokio_rustls::TlsConnector;
 
 use crate::{
@@ -73,16 +78,14 @@ impl Autoscaler {
             let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
             tokio::spawn(connection);
             let (mut answers, mut times) = (JoinSet::new(), Series::default());
-            let (mut due, end) = (Instant::now(), Instant::now() + lasts);
+            let mut dues = clock(Duration::from_secs(1) / per_second, lasts);
             // A generator of Lehmer's: any order will do, as long as it is the same in each run.
             let mut number = 1_u64;
-            while due < end {
-                tokio::time::sleep_until(due.into()).await;
+            while let Some(due) = dues.recv().await {
                 number = number * 48_271 % 0x7fff_ffff;
                 let stream = name(number as usize % data.streams);
                 let group = GROUPS[number as usize / data.streams % data.groups];
                 answers.spawn(ask_once(sender.clone(), stream, group, due));
-                due += Duration::from_secs(1) / per_second;
                 while let Some(answer) = answers.try_join_next() {
                     times.push(answer??);
                 }
@@ -93,6 +96,23 @@ impl Autoscaler {
             Ok(times)
         })
     }
+}
+
+/// The moments at which requests are due, each when it has come: told by a thread, since tokio's own timers are late by up
+/// to a millisecond.
+fn clock(every: Duration, lasts: Duration) -> UnboundedReceiver<Instant> {
+    let (told, dues) = unbounded_channel();
+    thread::spawn(move || {
+        let (mut due, end) = (Instant::now(), Instant::now() + lasts);
+        while due < end {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if told.send(due).is_err() {
+                break;
+            }
+            due += every;
+        }
+    });
+    dues
 }
 
 /// How many seconds an answer takes from when it is due; an error never comes.

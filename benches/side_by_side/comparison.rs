@@ -83,6 +83,9 @@ const LATER: usize = 4;
 /// Polls until the commands of one are those of the next.
 const POLLS_TO_SETTLE: usize = 3;
 
+/// The same where entries are large: so many polls it takes to have read the oldest of each group, within the budget.
+const POLLS_TO_SETTLE_LARGE: usize = 10;
+
 impl Comparison {
     pub fn run(workload: Workload, redis: &Path, exporter: &Path, directory: &Path) -> Result<Comparison> {
         let mut server = Server::start(redis, directory)?;
@@ -97,6 +100,11 @@ impl Comparison {
         let port = proxy.as_ref().map_or(server.port, |proxy| proxy.port);
         let mut gauge = Gauge::start(&url, workload.data.streams, workload.interval, directory, &[])?;
         gauge.settle()?;
+        // What does not change has been read by the time that is measured.
+        for _ in (0..POLLS_TO_SETTLE_LARGE).filter(|_| workload.data.is_still) {
+            gauge.poll(&mut server, || ())?;
+            gauge.pause()?;
+        }
         let mut peer = match workload.peer_rounds {
             0 => None,
             _ => Some(Peer::start(exporter, &url, directory)?),
@@ -200,7 +208,7 @@ fn recorded(server: &mut Server, workload: &Workload, directory: &Path) -> Resul
     let mut gauge = Gauge::start(&proxy.url(), workload.data.streams, workload.interval, directory, &[])?;
     gauge.settle()?;
     let mut sent = Vec::new();
-    for _ in 0..POLLS_TO_SETTLE {
+    for _ in 0..if workload.data.is_still { POLLS_TO_SETTLE_LARGE } else { POLLS_TO_SETTLE } {
         workload.data.go_on(server.connection(), 0)?;
         gauge.poll(server, || sent = proxy.take_sent())?;
         gauge.pause()?;

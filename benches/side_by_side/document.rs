@@ -107,7 +107,7 @@ impl Document {
             let (asked, polled) = (load::ASKED_PER_SECOND, load::INTERVAL);
             row(format!("answer to an HPA, 20,000 streams, {asked} requests a second"), &load.answers);
             row(
-                format!("scrape of 20,000 streams meanwhile, scraped and polled every {polled:?}"),
+                format!("scrape of 20,000 streams meanwhile, with gzip, scraped and polled every {polled:?}"),
                 &load.scrapes,
             );
         }

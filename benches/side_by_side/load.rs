@@ -50,7 +50,7 @@ pub fn scrapes(data: Data, redis: &Path, directory: &Path) -> Result<Load> {
     let mut server = Server::start(redis, directory)?;
     data.fill(server.connection())?;
     let gauge = Gauge::start(&server.url(), data.streams, POLLED_EVERY, directory, &[])?;
-    let scrapes = scrape(gauge.address, SCRAPED_EVERY, &AtomicBool::new(false))?;
+    let scrapes = scrape(gauge.address, "identity", SCRAPED_EVERY, &AtomicBool::new(false))?;
     Ok(Load { scrapes, answers: Series::default() })
 }
 
@@ -71,7 +71,8 @@ pub fn autoscalers(data: Data, redis: &Path, directory: &Path) -> Result<Load> {
     let (is_over, address) = (Arc::new(AtomicBool::new(false)), gauge.address);
     let scraper = {
         let is_over = Arc::clone(&is_over);
-        thread::spawn(move || scrape(address, INTERVAL, &is_over))
+        // As Prometheus does.
+        thread::spawn(move || scrape(address, "gzip", INTERVAL, &is_over))
     };
     let answers = autoscaler.ask(adapter, data, ASKED_PER_SECOND, LASTS);
     is_over.store(true, Ordering::Relaxed);
@@ -79,12 +80,12 @@ pub fn autoscalers(data: Data, redis: &Path, directory: &Path) -> Result<Load> {
     Ok(Load { scrapes, answers: answers? })
 }
 
-/// Scrapes at this interval until it is over, at the latest after [`LASTS`]. Returns how long each took.
-fn scrape(address: SocketAddr, interval: Duration, is_over: &AtomicBool) -> Result<Series> {
+/// Scrapes with this encoding at this interval until it is over, at the latest after [`LASTS`]. Returns how long each took.
+fn scrape(address: SocketAddr, encoding: &str, interval: Duration, is_over: &AtomicBool) -> Result<Series> {
     let (mut client, mut times) = (Client::of(address), Series::default());
     let started = Instant::now();
     while started.elapsed() < LASTS && !is_over.load(Ordering::Relaxed) {
-        let answer = client.get("/metrics", "identity")?;
+        let answer = client.get("/metrics", encoding)?;
         times.push(if answer.status == 200 { answer.time.as_secs_f64() } else { f64::INFINITY });
         thread::sleep(interval.saturating_sub(answer.time));
     }

@@ -24,7 +24,8 @@ machine alone meanwhile. `make bench ARGS='--only 2000'` measures one workload a
   but for its turns. The first turn of each is not counted. Before each turn every stream gets an entry, and in every other
   stream both groups read it: half of the groups have a lag, and nothing is ever as it was at the poll before.
 - **Streams** have two groups of five consumers, unless their title says otherwise, each with two pending entries, and
-  payloads of 100 B.
+  payloads of 100 B. Where nothing is new, ten polls come before: the oldest entries that wait, whose ages are told, are read
+  a few in each poll where they are large.
 - **CPU** is what the scheduler counts of all threads, user and system, until they are quiet again. **Commands executed** are
   those of `INFO commandstats`. Redis's event loop is blocked for one **cycle** at a time: *most commands in a cycle* is
   `eventloop_cmd_per_cycle_max` of `INFO debug`, and *Redis's CPU for so many* is that times the CPU of the poll by its
@@ -34,7 +35,8 @@ machine alone meanwhile. `make bench ARGS='--only 2000'` measures one workload a
 - **Round trips** come from a proxy that hands each piece on half the time after it came, in either direction, and holds
   nothing back that comes after it. Who takes part goes through it, PING as well.
 - **Figures** are the median, and the least and the most in brackets. While polls go on, an answer that is an error counts as
-  one that never comes, and one to an HPA is timed from when its request was due, whether or not those before were answered.
+  one that never comes, and one to an HPA is timed from when its request was due, whether or not those before were answered. Scrapes beside these
+  ask for gzip, as Prometheus does.
 ";
 
 /// How it is measured.
