@@ -17,7 +17,7 @@ use crate::{
     autoscaler::{Autoscaler, FRONT_PROXY},
     data::Data,
     gauge::{Gauge, told_in},
-    http::Client,
+    http::{Answer, Client},
     series::Series,
     server::Server,
 };
@@ -39,8 +39,10 @@ pub const INTERVAL: Duration = Duration::from_secs(5);
 /// How long requests took. An error counts as an answer that never comes.
 #[derive(Debug)]
 pub struct Load {
-    /// Time of each scrape.
+    /// Time of each scrape of a snapshot that was scraped before.
     pub scrapes: Series,
+    /// The same of those that were the first of theirs.
+    pub first_scrapes: Series,
     /// Time of each answer to an autoscaler, from when it should have been asked for.
     pub answers: Series,
 }
@@ -50,8 +52,9 @@ pub fn scrapes(data: Data, redis: &Path, directory: &Path) -> Result<Load> {
     let mut server = Server::start(redis, directory)?;
     data.fill(server.connection())?;
     let gauge = Gauge::start(&server.url(), data.streams, POLLED_EVERY, directory, &[])?;
-    let scrapes = scrape(gauge.address, "identity", SCRAPED_EVERY, &AtomicBool::new(false))?;
-    Ok(Load { scrapes, answers: Series::default() })
+    let is_over = AtomicBool::new(false);
+    let [first_scrapes, scrapes] = scrape(gauge.address, "identity", SCRAPED_EVERY, snapshot_of, &is_over)?;
+    Ok(Load { scrapes, first_scrapes, answers: Series::default() })
 }
 
 /// Autoscalers ask for the backlogs of groups by their labels, while polls and scrapes go on.
@@ -71,23 +74,44 @@ pub fn autoscalers(data: Data, redis: &Path, directory: &Path) -> Result<Load> {
     let (is_over, address) = (Arc::new(AtomicBool::new(false)), gauge.address);
     let scraper = {
         let is_over = Arc::clone(&is_over);
-        // As Prometheus does.
-        thread::spawn(move || scrape(address, "gzip", INTERVAL, &is_over))
+        // As Prometheus does. Which snapshot that is of, this does not ask: to unpack it would take long.
+        thread::spawn(move || scrape(address, "gzip", INTERVAL, |_| Ok(String::new()), &is_over))
     };
     let answers = autoscaler.ask(adapter, data, ASKED_PER_SECOND, LASTS);
     is_over.store(true, Ordering::Relaxed);
-    let scrapes = scraper.join().map_err(|_| "the scraper has panicked")??;
-    Ok(Load { scrapes, answers: answers? })
+    let [first_scrapes, scrapes] = scraper.join().map_err(|_| "the scraper has panicked")??;
+    Ok(Load { scrapes, first_scrapes, answers: answers? })
 }
 
-/// Scrapes with this encoding at this interval until it is over, at the latest after [`LASTS`]. Returns how long each took.
-fn scrape(address: SocketAddr, encoding: &str, interval: Duration, is_over: &AtomicBool) -> Result<Series> {
-    let (mut client, mut times) = (Client::of(address), Series::default());
+/// Scrapes with this encoding at this interval until it is over, at the latest after [`LASTS`]. Returns how long each took: the
+/// first ones of their snapshots, and the later ones.
+fn scrape(
+    address: SocketAddr,
+    encoding: &str,
+    interval: Duration,
+    snapshot: fn(&Answer<'_>) -> Result<String>,
+    is_over: &AtomicBool,
+) -> Result<[Series; 2]> {
+    let (mut client, mut times) = (Client::of(address), [Series::default(), Series::default()]);
+    let mut latest = String::new();
     let started = Instant::now();
     while started.elapsed() < LASTS && !is_over.load(Ordering::Relaxed) {
         let answer = client.get("/metrics", encoding)?;
-        times.push(if answer.status == 200 { answer.time.as_secs_f64() } else { f64::INFINITY });
+        if answer.status == 200 {
+            let scraped = snapshot(&answer)?;
+            times[usize::from(scraped == latest)].push(answer.time.as_secs_f64());
+            latest = scraped;
+        } else {
+            times[1].push(f64::INFINITY);
+        }
         thread::sleep(interval.saturating_sub(answer.time));
     }
     Ok(times)
+}
+
+/// What tells one snapshot from the next.
+fn snapshot_of(answer: &Answer<'_>) -> Result<String> {
+    let (text, polled) = (answer.text()?, "\nstreamgauge_poll_last_success_timestamp_seconds{");
+    let line = text.split_once(polled).and_then(|(_, rest)| rest.lines().next());
+    Ok(line.ok_or("a scrape without the time of the poll")?.to_owned())
 }
