@@ -132,9 +132,10 @@ fn nothing_is_measured_until_it_is_known_what() {
     gauge.metrics().check(&[("streamgauge_total_shards", None), ("redis_up", Some(0.0))]);
     assert!(gauge.get("/", &[]).text().contains("Nothing is measured"));
     cluster.fail("/statefulsets", Failure::Status(403));
-    cluster.set_stateful_set("monitoring", "gauge", 4);
+    // The watch would tell of a StatefulSet as long as it is open.
     cluster.close_watches();
     unready("grant list and watch on this StatefulSet");
+    cluster.set_stateful_set("monitoring", "gauge", 4);
     cluster.mend();
     gauge.wait_ready();
     gauge
