@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             };
         }
     };
-    let threads = match Threads::start() {
+    let threads = match Threads::start(config.servers.len()) {
         Ok(threads) => threads,
         Err(error) => return fail(1, &error),
     };
