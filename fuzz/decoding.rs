@@ -91,7 +91,8 @@ fn check(reply: Reply<'_>) {
 
 /// The same through what the collector calls: a fault says of which command.
 fn answers(reply: Reply<'_>) {
-    let (key, group, names) = (Name::from("orders"), Name::from("workers"), &mut Names::default());
+    let (key, group) = (|| Name::from("orders"), Name::from("workers"));
+    let names = &mut Names::default();
     let wish = |upwards| Wish {
         from: StreamId::default(),
         to: StreamId::new(9, 0),
@@ -101,12 +102,13 @@ fn answers(reply: Reply<'_>) {
     };
     let wishes = [wish(true), wish(false)];
     let one = &[reply][..];
-    told(ask::consumers_answer(&Ask::Consumers(&key, &group, 1), one, names), "XINFO CONSUMERS");
-    told(ask::pending_answer(&Ask::Pending(&key, &group, 1), one), "XPENDING");
+    told(ask::consumers_answer(&Ask::Consumers(key(), group.clone(), 1), one, names), "XINFO CONSUMERS");
+    told(ask::pending_answer(&Ask::Pending(key(), group, 1), one), "XPENDING");
     let mut transaction = |replies: &[Reply<'_>]| {
         let any = commands::COMMANDS.iter().map(|command| command.words);
         for wishes in [&[][..], &wishes] {
-            told_one_of(ask::stream_answer(&Ask::Stream(&key, wishes, 0), replies, names), any.clone());
+            let ask = Ask::Stream(key(), wishes.to_vec(), 0);
+            told_one_of(ask::stream_answer(&ask, replies, names), any.clone());
         }
     };
     transaction(one);

@@ -19,20 +19,20 @@ use crate::model::{
 pub type Bytes = u64;
 
 /// One question about one key.
-#[derive(Clone, Copy, Debug)]
-pub enum Ask<'a> {
+#[derive(Clone, Debug)]
+pub enum Ask {
     /// `XINFO STREAM` and `XINFO GROUPS` as one atomic snapshot. Read apart, 2 to 6 % of snapshots under load
     /// contradict themselves, and a group ahead of its stream is a false zero. With them, from the same moment, the IDs of
     /// ranges of entries.
-    Stream(&'a Name, &'a [Wish], Bytes),
+    Stream(Name, Vec<Wish>, Bytes),
     /// The same without ranges, and Redis tells when the stream changes.
-    Tracked(&'a Name, Bytes),
+    Tracked(Name, Bytes),
     /// `XINFO GROUPS` of a stream that has so many, and of which the rest is known.
-    Groups(&'a Name, u64),
+    Groups(Name, u64),
     /// `XINFO CONSUMERS` of a group, which has so many.
-    Consumers(&'a Name, &'a Name, u64),
+    Consumers(Name, Name, u64),
     /// So many of the pending entries with the lowest IDs. Never with `IDLE`, which scans every pending entry.
-    Pending(&'a Name, &'a Name, u64),
+    Pending(Name, Name, u64),
 }
 
 /// Bytes of a group in a reply, with a name of usual length.
@@ -61,7 +61,7 @@ pub struct StreamAnswer {
     pub pages: Vec<(Wish, decode::Page)>,
 }
 
-impl Ask<'_> {
+impl Ask {
     /// Adds the question's commands to those to be sent.
     pub fn push(&self, requests: &mut Requests) {
         match self {
@@ -70,12 +70,12 @@ impl Ask<'_> {
                 requests.add(&commands::CLIENT_CACHING, &["YES".into()]);
                 transaction(requests, key, &[]);
             }
-            Ask::Groups(key, _) => requests.add(&commands::XINFO_GROUPS, &[(*key).into()]),
+            Ask::Groups(key, _) => requests.add(&commands::XINFO_GROUPS, &[key.into()]),
             Ask::Consumers(key, group, _) => {
-                requests.add(&commands::XINFO_CONSUMERS, &[(*key).into(), (*group).into()]);
+                requests.add(&commands::XINFO_CONSUMERS, &[key.into(), group.into()]);
             }
             Ask::Pending(key, group, most) => {
-                let args = [(*key).into(), (*group).into(), "-".into(), "+".into(), (*most).into()];
+                let args = [key.into(), group.into(), "-".into(), "+".into(), (*most).into()];
                 requests.add(&commands::XPENDING, &args);
             }
         }
@@ -169,7 +169,7 @@ fn range(wish: &Wish) -> &'static Command {
 /// # Errors
 /// See [`stream_answer`].
 pub fn tracked_answer(
-    ask: &Ask<'_>,
+    ask: &Ask,
     replies: &[Reply<'_>],
     names: &mut Names,
 ) -> (Result<StreamAnswer, Fault>, bool) {
@@ -184,7 +184,7 @@ pub fn tracked_answer(
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
 pub fn groups_answer(
-    ask: &Ask<'_>,
+    ask: &Ask,
     replies: &[Reply<'_>],
     names: &mut Names,
 ) -> Result<Vec<decode::GroupInfo>, Fault> {
@@ -195,7 +195,7 @@ pub fn groups_answer(
 ///
 /// # Errors
 /// The first error among MULTI, the queued commands and EXEC: what EXEC says of an earlier error is only EXECABORT.
-pub fn stream_answer(ask: &Ask<'_>, replies: &[Reply<'_>], names: &mut Names) -> Result<StreamAnswer, Fault> {
+pub fn stream_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Result<StreamAnswer, Fault> {
     let (key, wishes) = (ask.key(), ask.wishes());
     let snapshot = [&commands::MULTI, &commands::XINFO_STREAM, &commands::XINFO_GROUPS];
     let commands = snapshot.into_iter().chain(wishes.iter().map(range)).chain([&commands::EXEC]);
@@ -223,11 +223,7 @@ pub fn stream_answer(ask: &Ask<'_>, replies: &[Reply<'_>], names: &mut Names) ->
 ///
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
-pub fn consumers_answer(
-    ask: &Ask<'_>,
-    replies: &[Reply<'_>],
-    names: &mut Names,
-) -> Result<Vec<Consumer>, Fault> {
+pub fn consumers_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Result<Vec<Consumer>, Fault> {
     answer(first(replies)?, &commands::XINFO_CONSUMERS, Some(ask.key()), |reply| {
         decode::consumers(reply, names)
     })
@@ -237,7 +233,7 @@ pub fn consumers_answer(
 ///
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
-pub fn pending_answer(ask: &Ask<'_>, replies: &[Reply<'_>]) -> Result<PendingAnswer, Fault> {
+pub fn pending_answer(ask: &Ask, replies: &[Reply<'_>]) -> Result<PendingAnswer, Fault> {
     answer(first(replies)?, &commands::XPENDING, Some(ask.key()), |reply| {
         let oldest = decode::oldest_pending(reply)?;
         if ask.most() == 1 && oldest.is_some() {

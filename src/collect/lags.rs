@@ -82,12 +82,20 @@ pub struct Measured {
 /// One stream after the first question about it.
 #[derive(Debug)]
 pub struct First {
-    measured: Result<Measured, Fault>,
-    wishes: Vec<Wish>,
+    /// The stream by that.
+    pub measured: Result<Measured, Fault>,
+    /// Entries that it wishes to read.
+    pub wishes: Wishes,
+    /// Entries that were read already.
+    pub read: u64,
+}
+
+/// Entries that a stream wishes to read.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    of_lags: Vec<Wish>,
     /// Those that concern no lag.
     of_ages: Vec<Wish>,
-    /// Entries that were read already.
-    read: u64,
 }
 
 /// The lags of one server, kept between polls.
@@ -98,7 +106,8 @@ pub struct Lags {
     trust: Trust,
     /// Redis's clock at the latest poll.
     now: UnixMicros,
-    watched: BTreeMap<Name, Watched>,
+    /// Each in a box: a node of the map has room for eleven, and is often half empty.
+    watched: BTreeMap<Name, Box<Watched>>,
     /// Where in the list of streams that wish to read the next poll begins, so that each gets its turn.
     turn: usize,
     /// Polls so far, as a changing number.
@@ -107,13 +116,36 @@ pub struct Lags {
     pub names: Names,
 }
 
-/// What a stream wishes to read.
-struct Open {
+/// A stream that wishes to read something.
+#[derive(Debug)]
+pub struct Open {
     /// Its place in the list of streams.
-    index: usize,
-    wishes: Vec<Wish>,
-    /// Those that concern no lag.
-    of_ages: Vec<Wish>,
+    pub index: usize,
+    /// The stream by what is known so far.
+    pub measured: Result<Measured, Fault>,
+    /// What it wishes to read.
+    pub wishes: Wishes,
+}
+
+impl Wishes {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.of_lags.is_empty() && self.of_ages.is_empty()
+    }
+}
+
+impl Watched {
+    /// Bytes that XINFO STREAM and XINFO GROUPS will have, by their latest answers.
+    fn bytes(&self) -> u64 {
+        let groups = self.groups.saturating_mul(BYTES_OF_GROUP);
+        self.ends_bytes.saturating_mul(2).saturating_add(groups)
+    }
+
+    /// The entry that it will probably take to tell the lags.
+    fn foreseen(&self) -> Option<Wish> {
+        if self.foresight > 0 { self.tracker.foreseen() } else { None }
+    }
 }
 
 impl Measured {
@@ -145,20 +177,20 @@ impl Lags {
 
     /// How a stream is asked for over a connection, by what is known of it, and what is foreseen for it.
     #[must_use]
-    pub fn ask<'n>(&self, name: &'n Name, foreseen: &'n [Wish], tracking: &Tracking) -> Ask<'n> {
-        let watched = self.watched.get(name);
-        match watched.filter(|watched| tracking.is_on() && watched.ends_bytes >= LARGE) {
-            Some(watched) if tracking.knows(name) => Ask::Groups(name, watched.groups),
-            Some(_) => Ask::Tracked(name, self.stream_bytes(name)),
-            None => Ask::Stream(name, foreseen, self.stream_bytes(name)),
+    pub fn ask(&self, name: &Name, tracking: &Tracking) -> Ask {
+        let Some(watched) = self.watched.get(name) else {
+            return Ask::Stream(name.clone(), Vec::new(), 0);
+        };
+        let bytes = watched.bytes();
+        match tracking.is_on() && watched.ends_bytes >= LARGE {
+            true if tracking.knows(name) => Ask::Groups(name.clone(), watched.groups),
+            true => Ask::Tracked(name.clone(), bytes),
+            false => {
+                let foreseen = watched.foreseen();
+                let entry = foreseen.map_or(0, |_| watched.ends_bytes);
+                Ask::Stream(name.clone(), Vec::from_iter(foreseen), bytes.saturating_add(entry))
+            }
         }
-    }
-
-    /// The entry that it will probably take to tell the lags of a stream.
-    #[must_use]
-    pub fn foreseen(&self, name: &Name) -> Option<Wish> {
-        let watched = self.watched.get(name).filter(|watched| watched.foresight > 0)?;
-        watched.tracker.foreseen()
     }
 
     /// Entries of a stream may not be read: none is foreseen before one was read.
@@ -172,16 +204,6 @@ impl Lags {
     #[must_use]
     pub fn has_large(&self) -> bool {
         self.watched.values().any(|watched| watched.ends_bytes >= LARGE)
-    }
-
-    /// Bytes that XINFO STREAM and XINFO GROUPS of a stream will have, by their latest answers.
-    #[must_use]
-    pub fn stream_bytes(&self, name: &Name) -> u64 {
-        let bytes = |watched: &Watched| {
-            let groups = watched.groups.saturating_mul(BYTES_OF_GROUP);
-            watched.ends_bytes.saturating_mul(2).saturating_add(groups)
-        };
-        self.watched.get(name).map_or(0, bytes)
     }
 
     /// A poll of these streams begins, whose names come in order.
@@ -219,30 +241,8 @@ impl Lags {
                 Err(fault)
             }
         };
-        First { measured, wishes: pages.take_wishes(), of_ages: of_ages.take_wishes(), read }
-    }
-
-    /// Reads the entries that are wished for, where the budget allows it; says how many it read.
-    ///
-    /// # Errors
-    /// A fault that concerns the whole server. A stream that fails at the second question gets its fault.
-    pub async fn measure(
-        &mut self,
-        link: &mut Link,
-        names: &[&Name],
-        first: Vec<First>,
-    ) -> Result<(Vec<Result<Measured, Fault>>, u64), Fault> {
-        let (mut open, mut foreseen) = (Vec::new(), 0);
-        let mut measured = Vec::with_capacity(first.len());
-        for (index, First { measured: of_stream, wishes, of_ages, read }) in first.into_iter().enumerate() {
-            measured.push(of_stream);
-            foreseen += read;
-            if !wishes.is_empty() || !of_ages.is_empty() {
-                open.push(Open { index, wishes, of_ages });
-            }
-        }
-        let read = self.count(link, names, open, &mut measured).await?;
-        Ok((measured, foreseen + read))
+        let wishes = Wishes { of_lags: pages.take_wishes(), of_ages: of_ages.take_wishes() };
+        First { measured, wishes, read }
     }
 
     /// Takes in one atomic snapshot of a stream and tells its lags, as far as memory and `pages` go; then, by these and
@@ -255,14 +255,16 @@ impl Lags {
         of_ages: &mut Pages,
     ) -> Measured {
         let (now, trust) = (self.now, self.trust);
-        let watched = self.watched.entry(name.clone()).or_insert_with(|| Watched {
-            tracker: Tracker::new(trust),
-            oldest: Oldest::default(),
-            lifetime: now..UnixMicros(now.0.saturating_add(lifetime_micros(name))),
-            ends_bytes: 0,
-            groups: 0,
-            foresight: 0,
-            entry_bytes: None,
+        let watched = self.watched.entry(name.clone()).or_insert_with(|| {
+            Box::new(Watched {
+                tracker: Tracker::new(trust),
+                oldest: Oldest::default(),
+                lifetime: now..UnixMicros(now.0.saturating_add(lifetime_micros(name))),
+                ends_bytes: 0,
+                groups: 0,
+                foresight: 0,
+                entry_bytes: None,
+            })
         });
         watched.ends_bytes = answer.stream.ends_bytes;
         watched.groups = answer.stream.groups;
@@ -271,7 +273,7 @@ impl Lags {
             .tracker
             .observe(&stream, answer.groups.iter().map(|group| (&group.name, group.last_delivered_id)));
         let has_read = !pages.is_empty();
-        let Watched { tracker, oldest, foresight, .. } = watched;
+        let Watched { tracker, oldest, foresight, .. } = &mut **watched;
         let groups = answer.groups.iter();
         let lags: Vec<_> = groups
             .map(|group| {
@@ -290,19 +292,17 @@ impl Lags {
         Measured { answer, waiting, counting: Ok(()) }
     }
 
-    /// Reads what the streams wish for, as far as the budget goes, and measures those streams anew.
-    async fn count(
-        &mut self,
-        link: &mut Link,
-        names: &[&Name],
-        mut open: Vec<Open>,
-        measured: &mut [Result<Measured, Fault>],
-    ) -> Result<u64, Fault> {
+    /// Reads what the streams wish for, as far as the budget goes, and measures those streams anew; says how many entries
+    /// it read. The streams come in the order of their places, and leave in another one.
+    ///
+    /// # Errors
+    /// A fault that concerns the whole server. A stream that fails at the second question gets its fault.
+    pub async fn count(&mut self, link: &mut Link, names: &[&Name], open: &mut [Open]) -> Result<u64, Fault> {
         let start = open.partition_point(|open| open.index < self.turn);
         open.rotate_left(start);
         self.polls = self.polls.wrapping_add(1);
         let (mut read, mut bytes, mut turn, mut starved) = (0, 0, None, None);
-        let mut rest = &mut open[..];
+        let mut rest = open;
         while !rest.is_empty() {
             let left = Left {
                 entries: self.budget.entries_per_poll.saturating_sub(read),
@@ -315,7 +315,7 @@ impl Lags {
             turn = cut.map(|cut| cut + usize::from(read == 0 && cut == rest[0].index));
             let (batch, later) = std::mem::take(&mut rest).split_at_mut(streams);
             rest = if turn.is_some() { &mut [] } else { later };
-            for (name, ids, of_page) in self.count_batch(link, names, batch, measured).await? {
+            for (name, ids, of_page) in self.count_batch(link, names, batch).await? {
                 (read, bytes) = (read + ids, bytes + of_page);
                 self.learn_size(name, ids, of_page);
             }
@@ -335,26 +335,23 @@ impl Lags {
     }
 
     /// Asks for the pages of some streams and measures these anew. Returns, for each stream, the entries and bytes read.
-    async fn count_batch<'n, 'b>(
+    async fn count_batch<'n>(
         &mut self,
         link: &mut Link,
         names: &[&'n Name],
-        batch: &'b [Open],
-        measured: &mut [Result<Measured, Fault>],
+        batch: &mut [Open],
     ) -> Result<Vec<(&'n Name, u64, u64)>, Fault> {
-        let with_all = |open: &'b Open| ([&open.wishes[..], &open.of_ages].concat(), open);
-        let batch: Vec<_> = batch.iter().map(with_all).filter(|(all, _)| !all.is_empty()).collect();
-        let asks: Vec<_> = batch
-            .iter()
-            .map(|(wishes, open)| {
-                let name = names[open.index];
-                Ask::Stream(name, wishes, self.stream_bytes(name))
-            })
-            .collect();
-        let known = &mut self.names;
-        let answers = link.ask(&asks, |ask, replies| ask::stream_answer(ask, replies, known));
+        let mut batch: Vec<_> = batch.iter_mut().filter(|open| !open.wishes.is_empty()).collect();
+        let asks = batch.iter().map(|open| {
+            let (name, wishes) = (names[open.index], &open.wishes);
+            let bytes = self.watched.get(name).map_or(0, |watched| watched.bytes());
+            Ask::Stream(name.clone(), [&wishes.of_lags[..], &wishes.of_ages].concat(), bytes)
+        });
+        let (asks, known) = (asks.collect(), &mut self.names);
+        let mut answers = Vec::with_capacity(batch.len());
+        link.ask(asks, |ask, replies, _| answers.push(ask::stream_answer(ask, replies, known))).await?;
         let mut sizes = Vec::with_capacity(batch.len());
-        for ((_, open), answer) in batch.iter().zip(answers.await?) {
+        for (open, answer) in batch.iter_mut().zip(answers) {
             let name = names[open.index];
             match answer {
                 Ok(mut answer) => {
@@ -362,18 +359,17 @@ impl Lags {
                     let (mut ids, mut bytes) = (0, 0);
                     for (place, (wish, page)) in answer.pages.drain(..).enumerate() {
                         (ids, bytes) = (ids + page.ids.len() as u64, bytes + page.bytes);
-                        let of_lags = place < open.wishes.len();
+                        let of_lags = place < open.wishes.of_lags.len();
                         if of_lags { &mut pages } else { &mut of_ages }.put(wish, page.ids);
                     }
                     sizes.push((name, ids, bytes));
-                    let taken = self.take_in(name, answer, &mut pages, &mut of_ages);
-                    measured[open.index] = Ok(taken);
+                    open.measured = Ok(self.take_in(name, answer, &mut pages, &mut of_ages));
                 }
-                Err(fault) if fault.kind == FaultKind::Vanished => measured[open.index] = Err(fault),
+                Err(fault) if fault.kind == FaultKind::Vanished => open.measured = Err(fault),
                 // What the first question brought is true all the same.
                 Err(fault) => {
-                    if let Ok(measured) = &mut measured[open.index] {
-                        measured.unread(fault, !open.wishes.is_empty());
+                    if let Ok(measured) = &mut open.measured {
+                        measured.unread(fault, !open.wishes.of_lags.is_empty());
                     }
                 }
             }

@@ -1,14 +1,16 @@
-//! Measuring one process: ask about all of its streams, then about all of their groups.
+//! Measuring one process: ask about all of its streams, and about the groups of each as soon as it is known which.
 //!
 //! The number of round trips depends on the number of questions only through the size of a pipeline. Whatever cannot be
 //! read about one stream becomes a fault in its place; only a fault that concerns the whole process ends it all.
+
+use std::{collections::VecDeque, iter, mem};
 
 use super::{
     ask::{self, Ask, StreamAnswer},
     cluster::Redirect,
     connect::{Link, Peer},
     decode::GroupInfo,
-    lags::{First, Lags, Measured, Waiting},
+    lags::{First, Lags, Measured, Open},
     resp::Reply,
     trust::{Identity, ServerInfo},
 };
@@ -16,14 +18,15 @@ use crate::{
     config::{Address, RedisServer},
     model::{
         fault::{Fault, FaultKind},
-        health::Health,
         lag::{Lag, tracker::CounterTrust},
         limits::{Cut, Limit, keep},
         name::{Name, Names},
-        snapshot::{Consumer, Group, OldestPending, Stream, StreamEntry},
+        snapshot::{Group, Stream, StreamEntry},
         time::UnixMicros,
     },
 };
+
+mod groups;
 
 /// What one process said of the streams that were asked for.
 #[derive(Debug)]
@@ -58,103 +61,237 @@ pub async fn measure(
     let (info, redis_time) = link.identify_as(peer).await?;
     info.up_to_date()?;
     lags.begin(&info, redis_time, names);
-    let (first, redirects) = ask_streams(link, lags, &info, peer, names).await?.into_iter().unzip();
-    let (measured, entries_read) = lags.measure(link, names, first).await?;
-    let states = names
-        .iter()
-        .zip(measured)
-        .map(|(name, measured)| Ok(Some(stream(name, measured?, redis_time, &info, server))));
-    let entries = names.iter().zip(states).map(|(name, state)| entry(name, state, peer.database, server));
-    let mut streams = entries.collect::<Vec<_>>();
-    let hidden = info.trust.hidden_deletions;
-    let vanished = ask_groups(link, &mut lags.names, &mut streams, server, peer.read_only, hidden).await?;
+    let mut round = Round {
+        names,
+        server,
+        peer,
+        info: &info,
+        redis_time,
+        streams: names.iter().map(|_| None).collect(),
+        redirects: vec![None; names.len()],
+        open: Vec::new(),
+        further: VecDeque::new(),
+        of_groups: VecDeque::new(),
+        entries_read: 0,
+    };
+    round.ask_all(link, lags).await?;
+    round.count(link, lags).await?;
+    let Round { streams, redirects, entries_read, .. } = round;
     lags.names.sweep();
+    let mut streams: Vec<_> = streams.into_iter().flatten().collect();
+    let vanished = streams.iter_mut().map(|entry| groups::take_out_vanished(entry, peer.read_only, server));
+    let vanished = vanished.sum();
     let is_cluster_node = info.is_cluster_node();
     let (version, identity) = (info.version, info.identity);
     Ok(Answer { version, identity, is_cluster_node, streams, redirects, vanished, entries_read })
 }
 
-/// What a process said of a stream, and where it sends us for it.
-type Said = (First, Option<Redirect>);
-
-/// Asks for streams and their groups. Of one whose large entries have not changed, only for the groups.
-async fn ask_streams(
-    link: &mut Link,
-    lags: &mut Lags,
-    info: &ServerInfo,
-    peer: &Peer,
-    names: &[&Name],
-) -> Result<Vec<Said>, Fault> {
-    if info.tells_changes && !link.is_asking && lags.has_large() {
-        link.begin_tracking().await?;
-    }
-    link.take_changes();
-    link.tracking.keep(names);
-    let foreseen: Vec<_> = names.iter().map(|name| lags.foreseen(name)).collect();
-    let foreseen = names.iter().zip(&foreseen);
-    let asks: Vec<_> = foreseen.map(|(name, wish)| lags.ask(name, wish.as_slice(), &link.tracking)).collect();
-    let mut said = ask_once(link, lags, peer, &asks).await?;
-    // Those that have changed meanwhile are asked for once more, and so are those where too much was asked for.
-    let open: Vec<_> = (0..said.len()).filter(|place| said[*place].is_none()).collect();
-    open.iter().for_each(|place| lags.foresee_nothing(names[*place]));
-    let again: Vec<_> = open.iter().map(|place| Ask::Stream(names[*place], &[], 0)).collect();
-    for (place, now) in open.into_iter().zip(ask_once(link, lags, peer, &again).await?) {
-        said[place] = now;
-    }
-    Ok(said.into_iter().flatten().collect())
+/// One measurement under way: a stream is settled once its lags are told, and its groups are asked for from then on.
+struct Round<'a> {
+    names: &'a [&'a Name],
+    server: &'a RedisServer,
+    peer: &'a Peer,
+    info: &'a ServerInfo,
+    redis_time: UnixMicros,
+    /// In the order of the names: those that are settled.
+    streams: Vec<Option<StreamEntry>>,
+    redirects: Vec<Option<Redirect>>,
+    /// Those that wish to read entries first.
+    open: Vec<Open>,
+    /// What is to be asked of groups, and is not on its way.
+    further: VecDeque<Ask>,
+    /// Places of the streams and groups that are asked for, in the order of the questions.
+    of_groups: VecDeque<(usize, usize)>,
+    entries_read: u64,
 }
 
-/// `None` is of a stream of which too little is known by now, or an entry may not be read that was foreseen.
-async fn ask_once(
-    link: &mut Link,
-    lags: &mut Lags,
-    peer: &Peer,
-    asks: &[Ask<'_>],
-) -> Result<Vec<Option<Said>>, Fault> {
-    enum Heard {
-        All(First),
-        Tracked(Result<StreamAnswer, Fault>, bool),
-        Groups(Result<Vec<GroupInfo>, Fault>),
-        Refused,
+impl Round<'_> {
+    /// Asks for all streams. Of one whose large entries have not changed, only for the groups.
+    async fn ask_all(&mut self, link: &mut Link, lags: &mut Lags) -> Result<(), Fault> {
+        if self.info.tells_changes && !link.is_asking && lags.has_large() {
+            link.begin_tracking().await?;
+        }
+        link.take_changes();
+        link.tracking.keep(self.names);
+        let asks = self.names.iter().map(|name| lags.ask(name, &link.tracking)).collect();
+        let again = self.ask(link, lags, asks, 0..self.names.len()).await?;
+        // Those that have changed meanwhile are asked for once more, and so are those where too much was asked for.
+        let asks = again.iter().map(|place| {
+            lags.foresee_nothing(self.names[*place]);
+            Ask::Stream(self.names[*place].clone(), Vec::new(), 0)
+        });
+        let asks = asks.collect();
+        self.ask(link, lags, asks, again.into_iter()).await?;
+        Ok(())
     }
-    let read = |ask: &Ask<'_>, replies: &[Reply<'_>]| {
-        let heard = match ask {
-            Ask::Groups(..) => Heard::Groups(ask::groups_answer(ask, replies, &mut lags.names)),
-            Ask::Tracked(..) => {
-                let (answer, is_tracked) = ask::tracked_answer(ask, replies, &mut lags.names);
-                Heard::Tracked(answer, is_tracked)
+
+    /// Reads entries for those that wish to, and settles them.
+    async fn count(&mut self, link: &mut Link, lags: &mut Lags) -> Result<(), Fault> {
+        let mut open = mem::take(&mut self.open);
+        open.sort_unstable_by_key(|open| open.index);
+        self.entries_read += lags.count(link, self.names, &mut open).await?;
+        let mut further = mem::take(&mut self.further);
+        for Open { index, measured, .. } in open {
+            self.settle(index, measured, &mut further);
+        }
+        self.ask(link, lags, further, iter::empty()).await?;
+        Ok(())
+    }
+
+    /// Asks for streams, whose places are told, and for all groups that are to be. Returns the places of streams of which
+    /// too little is known by now, or of which an entry may not be read that was foreseen.
+    async fn ask(
+        &mut self,
+        link: &mut Link,
+        lags: &mut Lags,
+        mut asks: VecDeque<Ask>,
+        mut places: impl Iterator<Item = usize>,
+    ) -> Result<Vec<usize>, Fault> {
+        enum Heard {
+            Tracked(Result<StreamAnswer, Fault>, bool),
+            Groups(Result<Vec<GroupInfo>, Fault>),
+            Refused,
+        }
+        asks.append(&mut self.further);
+        let all = asks.iter().filter(|ask| matches!(ask, Ask::Stream(..)));
+        all.for_each(|ask| link.tracking.forget(ask.key()));
+        let mut later = Vec::new();
+        let read = |ask: &Ask, replies: &[Reply<'_>], further: &mut VecDeque<Ask>| {
+            if let Ask::Pending(..) | Ask::Consumers(..) = ask {
+                return self.hear_group(ask, replies, &mut lags.names);
             }
-            _ => match ask::stream_answer(ask, replies, &mut lags.names) {
-                Err(fault) if fault.kind == FaultKind::NoPerm && !ask.wishes().is_empty() => Heard::Refused,
-                answer => Heard::All(lags.take_first(ask.key(), answer)),
-            },
+            let Some(place) = places.next() else { return };
+            self.redirects[place] = redirect(replies, &self.peer.address);
+            let heard = match ask {
+                Ask::Groups(..) => Heard::Groups(ask::groups_answer(ask, replies, &mut lags.names)),
+                Ask::Tracked(..) => {
+                    let (answer, is_tracked) = ask::tracked_answer(ask, replies, &mut lags.names);
+                    Heard::Tracked(answer, is_tracked)
+                }
+                _ => match ask::stream_answer(ask, replies, &mut lags.names) {
+                    Err(fault) if fault.kind == FaultKind::NoPerm && !ask.wishes().is_empty() => {
+                        Heard::Refused
+                    }
+                    answer => return self.take(place, lags, answer, further),
+                },
+            };
+            later.push((place, heard));
         };
-        (heard, redirect(replies, &peer.address))
-    };
-    let heard = link.ask(asks, read).await?;
-    for (ask, (heard, _)) in asks.iter().zip(&heard) {
-        match heard {
-            Heard::Tracked(Ok(answer), true) => link.tracking.learn(ask.key(), &answer.stream),
-            Heard::Tracked(_, false) => link.tracking.give_up(),
-            Heard::Groups(Ok(_)) => {}
-            _ => link.tracking.forget(ask.key()),
+        link.ask(asks, read).await?;
+        for (place, heard) in &later {
+            match heard {
+                Heard::Tracked(Ok(answer), true) => link.tracking.learn(self.names[*place], &answer.stream),
+                Heard::Tracked(_, false) => link.tracking.give_up(),
+                Heard::Groups(Ok(_)) | Heard::Refused => {}
+                _ => link.tracking.forget(self.names[*place]),
+            }
+        }
+        link.take_changes();
+        let (mut again, mut further) = (Vec::new(), VecDeque::new());
+        for (place, heard) in later {
+            let answer = match heard {
+                Heard::Refused => None,
+                Heard::Tracked(answer, _) => Some(answer),
+                Heard::Groups(Err(fault)) => Some(Err(fault)),
+                Heard::Groups(Ok(groups)) => {
+                    let known = link.tracking.with_groups(self.names[place], &groups);
+                    known.map(|stream| Ok(StreamAnswer { stream, groups, pages: Vec::new() }))
+                }
+            };
+            match answer {
+                Some(answer) => self.take(place, lags, answer, &mut further),
+                None => again.push(place),
+            }
+        }
+        self.further = further;
+        Ok(again)
+    }
+
+    /// Takes in what the first question about a stream brought.
+    fn take(
+        &mut self,
+        place: usize,
+        lags: &mut Lags,
+        answer: Result<StreamAnswer, Fault>,
+        further: &mut VecDeque<Ask>,
+    ) {
+        let First { measured, wishes, read } = lags.take_first(self.names[place], answer);
+        self.entries_read += read;
+        if wishes.is_empty() {
+            self.settle(place, measured, further);
+        } else {
+            self.open.push(Open { index: place, measured, wishes });
         }
     }
-    link.take_changes();
-    let said = asks.iter().zip(heard).map(|(ask, (heard, redirect))| {
-        let first = match heard {
-            Heard::All(first) => first,
-            Heard::Refused => return None,
-            Heard::Tracked(answer, _) => lags.take_first(ask.key(), answer),
-            Heard::Groups(Err(fault)) => lags.take_first(ask.key(), Err(fault)),
-            Heard::Groups(Ok(groups)) => {
-                let stream = link.tracking.with_groups(ask.key(), &groups)?;
-                lags.take_first(ask.key(), Ok(StreamAnswer { stream, groups, pages: Vec::new() }))
+
+    /// The lags of a stream are told: its groups are what is to be asked for now.
+    fn settle(&mut self, place: usize, measured: Result<Measured, Fault>, further: &mut VecDeque<Ask>) {
+        let name = self.names[place];
+        let state = measured.map(|measured| {
+            let mut stream = self.stream(name, measured);
+            for (index, group) in stream.groups.iter_mut().enumerate() {
+                for ask in groups::questions(name, group, self.server) {
+                    further.push_back(ask);
+                    self.of_groups.push_back((place, index));
+                }
             }
-        };
-        Some((first, redirect))
-    });
-    Ok(said.collect())
+            Some(stream)
+        });
+        self.streams[place] = Some(entry(name, state, self.peer.database, self.server));
+    }
+
+    /// Takes in what was said of a group.
+    fn hear_group(&mut self, ask: &Ask, replies: &[Reply<'_>], known: &mut Names) {
+        let Some((place, index)) = self.of_groups.pop_front() else { return };
+        let Some(StreamEntry { state: Ok(Some(stream)), .. }) = &mut self.streams[place] else { return };
+        let facts = stream.facts();
+        let group = &mut stream.groups[index];
+        if let Ask::Consumers(..) = ask {
+            group.consumers = Some(ask::consumers_answer(ask, replies, known));
+        } else {
+            let answer = ask::pending_answer(ask, replies);
+            let hidden_deletions = self.info.trust.hidden_deletions;
+            groups::hear_pending(group, answer, &facts, hidden_deletions, self.server);
+        }
+    }
+
+    fn stream(&self, name: &Name, measured: Measured) -> Stream {
+        let server = self.server;
+        let info = measured.answer.stream;
+        let is_expected = |group: &Name| expected(name, server).any(|expected| expected == group);
+        let mut included: Vec<_> = measured.answer.groups.into_iter().zip(measured.waiting).collect();
+        included.retain(|(info, _)| server.groups.includes(&info.name) || is_expected(&info.name));
+        let names: Vec<_> = included.iter().map(|(info, _)| &info.name).collect();
+        let most = server.limits.groups_per_stream;
+        let kept = keep(&names, |group| is_expected(group), most);
+        let count = included.len();
+        let kept = included.into_iter().zip(kept).filter(|(_, kept)| *kept);
+        let mut groups: Vec<_> =
+            kept.map(|((info, waiting), _)| groups::group(info, waiting, server)).collect();
+        // It was made where the longer list of what they were read from had been.
+        groups.shrink_to_fit();
+        groups.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let left_out = count - groups.len();
+        let cut = (left_out > 0).then(|| {
+            let what = format!("the stream has {count} groups, more than {most}: {left_out} left out");
+            Box::new(Cut::new(Limit::Groups, left_out as u64, &what))
+        });
+        Stream {
+            redis_time: self.redis_time,
+            length: info.length,
+            radix_tree_keys: info.radix_tree_keys,
+            radix_tree_nodes: info.radix_tree_nodes,
+            last_generated_id: info.last_generated_id,
+            max_deleted_entry_id: info.max_deleted_entry_id,
+            entries_added: info.entries_added,
+            has_own_counters: self.info.trust.counter != CounterTrust::Never,
+            group_count: info.groups,
+            ends: info.ends,
+            counting: measured.counting,
+            groups,
+            cut,
+        }
+    }
 }
 
 /// What a configuration expects of a stream in this state goes with it.
@@ -176,65 +313,6 @@ fn redirect(replies: &[Reply<'_>], asked: &Address) -> Option<Redirect> {
     }
 }
 
-fn stream(
-    name: &Name,
-    measured: Measured,
-    redis_time: UnixMicros,
-    process: &ServerInfo,
-    server: &RedisServer,
-) -> Stream {
-    let info = measured.answer.stream;
-    let is_expected = |group: &Name| expected(name, server).any(|expected| expected == group);
-    let mut included: Vec<_> = measured.answer.groups.into_iter().zip(measured.waiting).collect();
-    included.retain(|(info, _)| server.groups.includes(&info.name) || is_expected(&info.name));
-    let names: Vec<_> = included.iter().map(|(info, _)| &info.name).collect();
-    let most = server.limits.groups_per_stream;
-    let kept = keep(&names, |group| is_expected(group), most);
-    let count = included.len();
-    let kept = included.into_iter().zip(kept).filter(|(_, kept)| *kept);
-    let mut groups: Vec<_> = kept.map(|((info, waiting), _)| group(info, waiting, server)).collect();
-    // It was made where the longer list of what they were read from had been.
-    groups.shrink_to_fit();
-    groups.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    let left_out = count - groups.len();
-    let cut = (left_out > 0).then(|| {
-        let what = format!("the stream has {count} groups, more than {most}: {left_out} left out");
-        Cut::new(Limit::Groups, left_out as u64, &what)
-    });
-    Stream {
-        redis_time,
-        length: info.length,
-        radix_tree_keys: info.radix_tree_keys,
-        radix_tree_nodes: info.radix_tree_nodes,
-        last_generated_id: info.last_generated_id,
-        max_deleted_entry_id: info.max_deleted_entry_id,
-        entries_added: info.entries_added,
-        has_own_counters: process.trust.counter != CounterTrust::Never,
-        group_count: info.groups,
-        ends: info.ends,
-        counting: measured.counting,
-        groups,
-        cut,
-    }
-}
-
-fn group(info: GroupInfo, (lag, oldest_undelivered): Waiting, server: &RedisServer) -> Group {
-    Group {
-        name: info.name,
-        consumer_count: info.consumers,
-        pending: info.pending,
-        last_delivered_id: Some(info.last_delivered_id),
-        entries_read: info.entries_read,
-        reported_lag: info.lag,
-        lag,
-        oldest_undelivered,
-        oldest_pending: Ok(None),
-        consumers: server.consumers.then(|| Ok(Vec::new())),
-        cut: None,
-        health: Health::default(),
-    }
-}
-
 /// The groups that a stream should have: they are shown whatever the filter says.
 fn expected<'a>(stream: &'a Name, server: &'a RedisServer) -> impl Iterator<Item = &'a Name> {
     server.expected.iter().filter(move |expected| expected.stream == *stream).map(|expected| &expected.group)
@@ -251,96 +329,4 @@ fn missing_groups(name: &Name, state: &Result<Option<Stream>, Fault>, server: &R
         .filter(|group| !exists(group))
         .map(|group| Group::missing(group.clone(), lag))
         .collect()
-}
-
-/// Asks for the oldest pending entry and the consumers of every group that has any; of a group with too many consumers,
-/// for those that own pending entries. Returns how many groups are gone. On a replica in a cluster, it may as well be the
-/// stream that is gone, to another node.
-async fn ask_groups(
-    link: &mut Link,
-    known: &mut Names,
-    streams: &mut [StreamEntry],
-    server: &RedisServer,
-    read_only: bool,
-    hidden_deletions: bool,
-) -> Result<u64, Fault> {
-    let most = server.limits.consumers_per_group;
-    // XPENDING without a range names all owners at once, however many: its cost has no bound.
-    let has_owners = |group: &Group| server.consumers && group.consumer_count > most && group.pending < most;
-    let asks = groups(streams).flat_map(|(key, group)| {
-        let entries = if has_owners(group) { most } else { 1 };
-        let pending = (group.pending > 0).then_some(Ask::Pending(key, &group.name, entries));
-        let is_asked = server.consumers && (1..=most).contains(&group.consumer_count);
-        let consumers = is_asked.then_some(Ask::Consumers(key, &group.name, group.consumer_count));
-        [pending, consumers].into_iter().flatten()
-    });
-    let (mut pending, mut consumers) = (Vec::new(), Vec::new());
-    let read = |ask: &Ask<'_>, replies: &[Reply<'_>]| match ask {
-        Ask::Pending(..) => pending.push(ask::pending_answer(ask, replies)),
-        _ => consumers.push(ask::consumers_answer(ask, replies, known)),
-    };
-    link.ask(&asks.collect::<Vec<_>>(), read).await?;
-    let (mut pending, mut consumers) = (pending.into_iter(), consumers.into_iter());
-
-    // The answers come in the order of the questions, and those in the order of the groups.
-    let mut vanished = 0;
-    for entry in streams {
-        let Ok(Some(stream)) = &mut entry.state else {
-            continue;
-        };
-        // One that is expected and was deleted meanwhile is missing from now on, not from sums over this poll.
-        let (mut missing, before, facts) = (Vec::new(), stream.groups.len(), stream.facts());
-        // What was gone from the snapshot is gone; what is pending by now and was added since, it does not tell of.
-        let is_deleted = |id| facts.still_has(id, hidden_deletions).map(|exists| !exists);
-        stream.groups.retain_mut(|group| {
-            let mut owners = (group.pending == 0).then(Vec::new);
-            if group.pending > 0
-                && let Some(answer) = pending.next()
-            {
-                group.oldest_pending = answer.map(|answer| {
-                    owners = answer.owners;
-                    let judged =
-                        |oldest: OldestPending| OldestPending { is_deleted: is_deleted(oldest.id), ..oldest };
-                    answer.oldest.map(judged)
-                });
-            }
-            if server.consumers && group.consumer_count > most {
-                limit_consumers(group, owners, most);
-            } else if server.consumers && group.consumer_count > 0 {
-                group.consumers = consumers.next();
-            }
-            let gone = group.faults().any(|fault| fault.kind == FaultKind::Vanished);
-            vanished += u64::from(gone);
-            if gone && expected(&entry.name, server).any(|name| *name == group.name) {
-                missing.push(Group::missing(group.name.clone(), Lag::NoGroup { length: stream.length }));
-            }
-            !gone
-        });
-        entry.missing_groups.extend(missing);
-        if read_only && stream.groups.len() < before {
-            entry.state = Err(Fault::new(FaultKind::Vanished, "a group is gone, or the whole stream"));
-            entry.missing_groups.clear();
-        }
-    }
-    Ok(vanished)
-}
-
-/// Of too many consumers, only those that own pending entries are shown, where they are known.
-fn limit_consumers(group: &mut Group, owners: Option<Vec<Consumer>>, most: u64) {
-    let count = group.consumer_count;
-    let shown = owners.as_ref().map_or(0, Vec::len);
-    let what = match owners {
-        Some(_) => format!("only those that own pending entries are shown, which are {shown}"),
-        None => "none is shown, since the pending entries are too many too, or could not be read".to_owned(),
-    };
-    let what = format!("the group has {count} consumers, more than {most}: {what}");
-    group.cut = Some(Cut::new(Limit::Consumers, count.saturating_sub(shown as u64), &what));
-    group.consumers = owners.map(Ok);
-}
-
-fn groups(streams: &[StreamEntry]) -> impl Iterator<Item = (&Name, &Group)> {
-    streams
-        .iter()
-        .filter_map(|entry| Some((&entry.name, entry.stream()?)))
-        .flat_map(|(key, stream)| stream.groups.iter().map(move |group| (key, group)))
 }

@@ -1,5 +1,5 @@
 //! Many questions over one connection: in batches, several of which are on their way at once, so that Redis always has
-//! something to do, and replies are read while it does.
+//! something to do, and replies are read while it does. An answer may lead to further questions, which follow at once.
 //!
 //! Redis takes up to 16 KiB of requests at once, and serves nobody else before they are all answered: 1.7 ms of questions
 //! about streams. So a batch is what keeps it busy for `BATCH`, by what is known of its cost, and only so many are on
@@ -41,53 +41,54 @@ const LONG_WAY: std::ops::RangeInclusive<Duration> = Duration::from_micros(500).
 const BYTES: u64 = 1024 * 1024;
 
 /// Questions that are sent together.
-struct Batch<'q, 'a> {
-    asks: &'q [Ask<'a>],
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Batch {
+    /// How many.
+    asks: usize,
     replies: usize,
     work: Duration,
 }
 
-impl<'q, 'a> Batch<'q, 'a> {
+impl Batch {
     /// The first of the questions, as many as fit; a question that is larger than a batch is one. `None` of none.
-    fn first_of(asks: &'q [Ask<'a>]) -> Option<Batch<'q, 'a>> {
-        let mut batch = Batch { asks: &asks[..0], replies: 0, work: Duration::ZERO };
-        let mut bytes = 0_u64;
-        for (place, ask) in asks.iter().enumerate() {
+    fn first_of(asks: &VecDeque<Ask>) -> Option<Batch> {
+        let (mut batch, mut bytes) = (Batch::default(), 0_u64);
+        for ask in asks {
             let work = batch.work + ask.expected_work();
             bytes = bytes.saturating_add(ask.expected_bytes());
-            if place > 0 && (work > BATCH || bytes > BYTES) {
+            if batch.asks > 0 && (work > BATCH || bytes > BYTES) {
                 break;
             }
-            batch = Batch { asks: &asks[..=place], replies: batch.replies + ask.replies(), work };
+            batch = Batch { asks: batch.asks + 1, replies: batch.replies + ask.replies(), work };
         }
-        (!batch.asks.is_empty()).then_some(batch)
+        (batch.asks > 0).then_some(batch)
     }
 }
 
 impl Link {
-    /// Puts many questions and reads the replies to each, in order.
+    /// Puts many questions and reads the replies to each, in order. What it leads to is put behind them.
     ///
     /// # Errors
     /// No reply, ASKING is refused, or an error that concerns the whole server; any other error stays in the replies of
     /// its question.
-    pub async fn ask<'a, T>(
+    pub async fn ask(
         &mut self,
-        asks: &[Ask<'a>],
-        mut read: impl FnMut(&Ask<'a>, &[Reply<'_>]) -> T,
-    ) -> Result<Vec<T>, Fault> {
+        asks: VecDeque<Ask>,
+        mut read: impl FnMut(&Ask, &[Reply<'_>], &mut VecDeque<Ask>),
+    ) -> Result<(), Fault> {
         // One in front of each question, be it a transaction or a command.
         let asking = usize::from(self.is_asking);
-        let mut answers = Vec::with_capacity(asks.len());
         let mut way = Way::new(asks, self.round_trip);
-        way.fill(self).await;
-        while let Some(batch) = way.first() {
-            let count = batch.replies + asking * batch.asks.len();
+        loop {
+            way.fill(self).await;
+            let Some(batch) = way.first() else { return Ok(()) };
+            let count = batch.replies + asking * batch.asks;
             self.receive(count, &mut way).await?;
-            let Some(batch) = way.take() else { break };
+            let asked = way.take();
             // Redis has something to do while we read.
             way.fill(self).await;
             let (mut all, mut replies) = (self.wire.replies(), Vec::new());
-            for ask in batch.asks {
+            for ask in asked {
                 replies.clear();
                 replies.extend(all.by_ref().take(asking + ask.replies()));
                 server_wide(&replies)?;
@@ -95,14 +96,13 @@ impl Link {
                 asking
                     .iter()
                     .try_for_each(|reply| ask::answer(*reply, &commands::ASKING, None, |_| Ok(())))?;
-                answers.push(read(ask, own));
+                read(&ask, own, &mut way.rest);
             }
         }
-        Ok(answers)
     }
 
     /// Receives replies, and sends meanwhile what the way has room for.
-    async fn receive(&mut self, count: usize, way: &mut Way<'_, '_>) -> Result<(), Fault> {
+    async fn receive(&mut self, count: usize, way: &mut Way) -> Result<(), Fault> {
         self.wire.clear();
         let deadline = self.wire.deadline();
         loop {
@@ -117,24 +117,27 @@ impl Link {
 }
 
 /// Batches whose replies are still to come.
-struct Way<'q, 'a> {
-    batches: VecDeque<Batch<'q, 'a>>,
+struct Way {
+    batches: VecDeque<Batch>,
+    /// Their questions.
+    asked: VecDeque<Ask>,
     /// Work of all of them.
     work: Duration,
     /// Work of all that may be there at once.
     most: Duration,
     /// Questions that are not yet among them.
-    rest: &'q [Ask<'a>],
+    rest: VecDeque<Ask>,
     /// When the latest lot began to be sent, and the work in it.
     lot: (Instant, Duration),
     requests: Requests,
 }
 
-impl<'q, 'a> Way<'q, 'a> {
-    fn new(asks: &'q [Ask<'a>], round_trip: Duration) -> Self {
+impl Way {
+    fn new(asks: VecDeque<Ask>, round_trip: Duration) -> Self {
         let filling = Some(round_trip).filter(|round_trip| LONG_WAY.contains(round_trip));
         Way {
             batches: VecDeque::new(),
+            asked: VecDeque::new(),
             work: Duration::ZERO,
             most: filling.map_or(AT_ONCE, |round_trip| {
                 // As much as leaves in that time.
@@ -148,19 +151,19 @@ impl<'q, 'a> Way<'q, 'a> {
 
     /// Sends as many batches as there may be.
     async fn fill(&mut self, link: &mut Link) {
-        while let Some(batch) = Batch::first_of(self.rest)
+        while let Some(batch) = Batch::first_of(&self.rest)
             && self.may_send(batch.work)
         {
-            for ask in batch.asks {
+            for ask in self.rest.drain(..batch.asks) {
                 if link.is_asking {
                     self.requests.add(&commands::ASKING, &[]);
                 }
                 ask.push(&mut self.requests);
+                self.asked.push_back(ask);
             }
             link.sent.add(self.requests.count());
             link.wire.send(&self.requests).await;
             self.requests.clear();
-            self.rest = &self.rest[batch.asks.len()..];
             self.work += batch.work;
             self.lot.1 += batch.work;
             self.batches.push_back(batch);
@@ -185,15 +188,15 @@ impl<'q, 'a> Way<'q, 'a> {
         has_room.then(|| self.lot.0 + TICK)
     }
 
-    fn first(&self) -> Option<&Batch<'q, 'a>> {
-        self.batches.front()
+    fn first(&self) -> Option<Batch> {
+        self.batches.front().copied()
     }
 
-    /// The first batch, whose replies have come.
-    fn take(&mut self) -> Option<Batch<'q, 'a>> {
-        let batch = self.batches.pop_front()?;
+    /// The questions of the first batch, whose replies have come.
+    fn take(&mut self) -> Vec<Ask> {
+        let batch = self.batches.pop_front().unwrap_or_default();
         self.work -= batch.work;
-        Some(batch)
+        self.asked.drain(..batch.asks).collect()
     }
 }
 
@@ -203,20 +206,22 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_by_its_work_and_its_replies() {
-        let (key, group) = ("orders".into(), "workers".into());
+        let stream = |bytes| Ask::Stream("orders".into(), Vec::new(), bytes);
+        let consumers = |count| Ask::Consumers("orders".into(), "workers".into(), count);
         for (ask, expected) in [
-            (Ask::Stream(&key, &[], 0), 19),
-            (Ask::Stream(&key, &[], 200_000), 4),
-            (Ask::Stream(&key, &[], u64::MAX), 1),
-            (Ask::Pending(&key, &group, 1), 99),
-            (Ask::Consumers(&key, &group, 10), 34),
+            (stream(0), 19),
+            (stream(200_000), 4),
+            (stream(u64::MAX), 1),
+            (Ask::Pending("orders".into(), "workers".into(), 1), 99),
+            (consumers(10), 34),
             // Half a millisecond of Redis's time each.
-            (Ask::Consumers(&key, &group, 1000), 1),
-            (Ask::Consumers(&key, &group, 100_000), 1),
+            (consumers(1000), 1),
+            (consumers(100_000), 1),
         ] {
-            let batch = Batch::first_of(&[ask; 500]).map(|batch| (batch.asks.len(), batch.replies));
+            let batch = Batch::first_of(&vec![ask.clone(); 500].into());
+            let batch = batch.map(|batch| (batch.asks, batch.replies));
             assert_eq!(batch, Some((expected, expected * ask.replies())), "{ask:?}");
         }
-        assert!(Batch::first_of(&[]).is_none());
+        assert_eq!(Batch::first_of(&VecDeque::new()), None);
     }
 }

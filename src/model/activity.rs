@@ -100,7 +100,7 @@ mod tests {
     fn what_was_not_read_is_not_guessed() {
         assert_eq!(Activity::of(&group(&[(1, Some(5)), (1, None)]), CLAIM, GHOST), None);
         assert_eq!(Activity::of(&Group { consumers: None, ..group(&[]) }, CLAIM, GHOST), None);
-        let cut = Some(Cut::new(Limit::Consumers, 1, "too many"));
+        let cut = Some(Box::new(Cut::new(Limit::Consumers, 1, "too many")));
         assert_eq!(Activity::of(&Group { cut, ..group(&[]) }, CLAIM, GHOST), None);
     }
 }

@@ -229,8 +229,8 @@ impl StreamEntry {
 
     /// Everything about this stream that limits leave out.
     pub fn cuts(&self) -> impl Iterator<Item = &Cut> {
-        let own = self.stream().and_then(|stream| stream.cut.as_ref());
-        own.into_iter().chain(self.groups().filter_map(|group| group.cut.as_ref()))
+        let own = self.stream().and_then(|stream| stream.cut.as_deref());
+        own.into_iter().chain(self.groups().filter_map(|group| group.cut.as_deref()))
     }
 }
 
@@ -262,7 +262,7 @@ pub struct Stream {
     /// The groups that the configuration includes, ordered by name.
     pub groups: Vec<Group>,
     /// What a limit leaves out of them.
-    pub cut: Option<Cut>,
+    pub cut: Option<Box<Cut>>,
 }
 
 impl Stream {
@@ -304,7 +304,7 @@ pub struct Group {
     /// limit leaves them out.
     pub consumers: Option<Result<Vec<Consumer>, Fault>>,
     /// What a limit leaves out of them. Those that are there are then all who own pending entries (`XPENDING`).
-    pub cut: Option<Cut>,
+    pub cut: Option<Box<Cut>>,
     /// What follows from this poll and those before.
     pub health: Health,
 }

@@ -288,7 +288,7 @@ fn pods_of_which_not_all_is_known_have_no_number() {
     let unmeasured = Group { consumers: None, ..group_of("b", Lag::derived(0)) };
     let crowded = Group {
         consumers: None,
-        cut: Some(Cut::new(Limit::Consumers, 9, "too many")),
+        cut: Some(Box::new(Cut::new(Limit::Consumers, 9, "too many"))),
         ..group_of("c", Lag::derived(0))
     };
     let group = || consumers("a", &[("pod-1", 3, 5)]);

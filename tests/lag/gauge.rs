@@ -145,7 +145,7 @@ impl Gauge {
 
     fn ask(&mut self, wishes: &[Wish]) -> Option<(StreamAnswer, Vec<Vec<StreamId>>)> {
         let mut requests = Requests::default();
-        let ask = Ask::Stream(&self.key, wishes, 0);
+        let ask = Ask::Stream(self.key.clone(), wishes.to_vec(), 0);
         ask.push(&mut requests);
         let values = self.connection.req_packed_commands(requests.bytes(), 0, requests.count()).unwrap();
         let replies = replies(&values);

@@ -43,18 +43,18 @@ pub fn allot(open: &mut [Open], sizes: &[Size], polls: usize, mut left: Left) ->
         if asked >= ENTRIES_AT_ONCE {
             return Allotted { streams: place, cut: None, cut_ages };
         }
-        if open.wishes.iter().map(|wish| wish.count).sum::<u64>() > ENTRIES_AT_ONCE {
+        if open.wishes.of_lags.iter().map(|wish| wish.count).sum::<u64>() > ENTRIES_AT_ONCE {
             // Too many for one transaction: each gets its turn.
-            let first = polls % open.wishes.len();
-            open.wishes.rotate_left(first);
+            let first = polls % open.wishes.of_lags.len();
+            open.wishes.of_lags.rotate_left(first);
         }
         lags.take(size.wanted(open));
-        let (counted, is_cut) = left.grant(&mut open.wishes, *size, 0);
+        let (counted, is_cut) = left.grant(&mut open.wishes.of_lags, *size, 0);
         let mut spare = left;
         spare.take(lags);
-        let first = polls % open.of_ages.len().max(1);
-        open.of_ages.rotate_left(first);
-        let (of_ages, is_cut_of_ages) = spare.grant(&mut open.of_ages, *size, counted);
+        let first = polls % open.wishes.of_ages.len().max(1);
+        open.wishes.of_ages.rotate_left(first);
+        let (of_ages, is_cut_of_ages) = spare.grant(&mut open.wishes.of_ages, *size, counted);
         left.take(size.of(of_ages));
         asked += counted + of_ages;
         if is_cut_of_ages {
@@ -79,7 +79,7 @@ impl Size {
 
     /// What the lags of a stream wish for.
     fn wanted(self, open: &Open) -> Left {
-        let budgeted = open.wishes.iter().filter(|wish| wish.share != Share::One);
+        let budgeted = open.wishes.of_lags.iter().filter(|wish| wish.share != Share::One);
         self.of(budgeted.map(|wish| self.entries(wish)).sum())
     }
 }
@@ -121,7 +121,13 @@ impl Left {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::stream_id::StreamId;
+    use crate::{
+        collect::lags::Wishes,
+        model::{
+            fault::{Fault, FaultKind},
+            stream_id::StreamId,
+        },
+    };
 
     const SIZE: Size = Size { entry_bytes: 10, fitting: 100 };
 
@@ -131,11 +137,15 @@ mod tests {
     }
 
     fn open(index: usize, of_lags: u64, ages: u64) -> Open {
-        Open { index, wishes: vec![wish(0, of_lags)], of_ages: (0..ages).map(|from| wish(from, 1)).collect() }
+        let of_ages = (0..ages).map(|from| wish(from, 1)).collect();
+        let wishes = Wishes { of_lags: vec![wish(0, of_lags)], of_ages };
+        Open { index, measured: Err(Fault::new(FaultKind::Unexpected, "not asked")), wishes }
     }
 
     fn granted(open: &[Open]) -> Vec<(u64, usize)> {
-        let granted = |open: &Open| (open.wishes.iter().map(|wish| wish.count).sum(), open.of_ages.len());
+        let granted = |open: &Open| {
+            (open.wishes.of_lags.iter().map(|wish| wish.count).sum(), open.wishes.of_ages.len())
+        };
         open.iter().map(granted).collect()
     }
 
@@ -164,7 +174,7 @@ mod tests {
         let turns = (0..3).map(|polls| {
             let mut streams = [open(0, 1, 3)];
             allot(&mut streams, &[SIZE], polls, Left { entries: 2, bytes: 1000 });
-            streams[0].of_ages[0].from.ms
+            streams[0].wishes.of_ages[0].from.ms
         });
         assert_eq!(turns.collect::<Vec<_>>(), [0, 1, 2]);
     }

@@ -52,8 +52,6 @@ struct GroupMemory {
 pub struct Tracker {
     stream: StreamFacts,
     trust: Trust,
-    /// The snapshot as the ladder sees it; `None` without memory.
-    view: Option<View>,
     ladder: Ladder,
     witness: Witness,
     groups: ByName<GroupMemory>,
@@ -69,7 +67,6 @@ impl Tracker {
         Tracker {
             stream: StreamFacts::default(),
             trust,
-            view: None,
             ladder: Ladder::default(),
             witness: Witness::default(),
             groups: ByName::default(),
@@ -83,6 +80,11 @@ impl Tracker {
         self.ladder.forget();
         self.witness = Witness::default();
         self.forget_groups();
+    }
+
+    /// The snapshot as the ladder sees it; `None` without memory.
+    fn view(&self) -> Option<View> {
+        View::of(&self.stream).filter(|_| self.trust.memory)
     }
 
     fn forget_groups(&mut self) {
@@ -101,8 +103,7 @@ impl Tracker {
         }
         self.standing.keep(&mut self.groups);
         self.stream = *stream;
-        self.view = View::of(stream).filter(|_| self.trust.memory);
-        let Some(view) = self.view else {
+        let Some(view) = self.view() else {
             return self.forget();
         };
         // Where deletions can hide, no rung outlives one: how far acknowledged entries have come cannot be seen.
@@ -120,7 +121,7 @@ impl Tracker {
         let lag = match structural(&self.stream, x) {
             Structural::Exact(entries) => Lag::derived(entries),
             Structural::Between(first, last) => {
-                let (lag, is_confirmed) = match self.view {
+                let (lag, is_confirmed) = match self.view() {
                     None => (self.count_two_sided(group, first, last, pages), true),
                     Some(view) => {
                         let is_confirmed = self.confirm(&view, pages);
@@ -142,7 +143,7 @@ impl Tracker {
                 }
             }
         };
-        if let (Lag::Exact { entries, .. }, Some(view)) = (lag, self.view) {
+        if let (Lag::Exact { entries, .. }, Some(view)) = (lag, self.view()) {
             self.learn(&view, name, group, entries);
         }
         lag
@@ -380,7 +381,8 @@ impl Tracker {
         upper: i64,
     ) -> Lag {
         let Some(ends) = ends else { return Lag::derived(0) };
-        let rungs = self.view.iter().flat_map(|view| self.ladder.points(view));
+        let view = self.view();
+        let rungs = view.iter().flat_map(|view| self.ladder.points(view));
         between(&self.stream, ends, group, rungs, lower, upper)
     }
 }

@@ -3,8 +3,8 @@
 use super::*;
 
 /// What a limit leaves out.
-fn cut(limit: Limit) -> Cut {
-    Cut::new(limit, 9, "too many")
+fn cut(limit: Limit) -> Box<Cut> {
+    Box::new(Cut::new(limit, 9, "too many"))
 }
 
 /// A group of many consumers, of which only those that own pending entries are known.

@@ -34,7 +34,7 @@ impl Oldest {
         counted: &Pages,
         own: &mut Pages,
     ) -> Vec<Undelivered> {
-        let identity = tracker.view.map(|view| tracker.witness.identity(&view, counted));
+        let identity = tracker.view().map(|view| tracker.witness.identity(&view, counted));
         let belongs = self.era == tracker.era && identity.is_some_and(|identity| identity != Identity::Other);
         if !belongs {
             self.groups.clear();
@@ -43,7 +43,7 @@ impl Oldest {
         tracker.standing.keep(&mut self.groups);
         let found = groups.iter().map(|(name, x, lag)| {
             let mut forgotten = Remembered::default();
-            let remembered = match tracker.view {
+            let remembered = match tracker.view() {
                 Some(_) => self.groups.entry(name),
                 None => &mut forgotten,
             };
@@ -73,7 +73,7 @@ impl Tracker {
         let Some((_, last)) = self.stream.ends.filter(|_| structural != Undelivered::Nothing) else {
             return structural;
         };
-        let deletions = self.view.map(|view| view.deletions());
+        let deletions = self.view().map(|view| view.deletions());
         let read = structural.id().or_else(|| counted.first(x)).or_else(|| own.first(x));
         let known = || remembered.at(&self.stream, deletions?, self.trust.hidden_deletions, x).zip(identity);
         let (found, awaits_witness) = match (read, read.is_none().then(known).flatten()) {
