@@ -6,3 +6,4 @@ mod foreseen;
 mod large;
 mod scope;
 mod series;
+mod whose;
