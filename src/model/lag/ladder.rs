@@ -13,6 +13,13 @@ use crate::model::stream_id::StreamId;
 /// Most rungs of one stream.
 const MAX_RUNGS: usize = 64;
 
+/// So many entries are counted as soon as they are wished for: a rung between two that are no farther apart is not worth
+/// its room. Fewer in unit tests, whose streams are short.
+const NEAR: i64 = if cfg!(test) { 3 } else { 16 };
+
+/// Rungs that room is made for at a time.
+const ROOM: usize = 2;
+
 /// One proved point, or range of points, of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rung {
@@ -171,27 +178,38 @@ impl Ladder {
     /// Adds what was just proved, in place of whatever it overlaps.
     pub fn put(&mut self, now: &View, low: StreamId, high: StreamId, base: i64) -> Memory {
         let mut rung = Rung { low, high, base, deletions: now.deletions(), carried: false };
-        let mut kept = Vec::with_capacity(self.rungs.len() + 1);
-        for old in &self.rungs {
-            let overlaps = old.low <= rung.high && rung.low <= old.high;
-            if !overlaps {
-                kept.push(*old);
-            } else if old.deletions == rung.deletions {
-                if old.base != rung.base {
-                    // Two proofs disagree: somebody has set the counters by hand.
-                    self.rungs.clear();
-                    self.before = None;
-                    return Memory::Forgotten;
-                }
-                rung.low = rung.low.min(old.low);
-                rung.high = rung.high.max(old.high);
+        let start = self.rungs.partition_point(|old| old.high < low);
+        let end = self.rungs.partition_point(|old| old.low <= high);
+        for old in self.rungs[start..end].iter().filter(|old| old.deletions == rung.deletions) {
+            if old.base != rung.base {
+                // Two proofs disagree: somebody has set the counters by hand.
+                self.rungs.clear();
+                self.before = None;
+                return Memory::Forgotten;
             }
+            rung.low = rung.low.min(old.low);
+            rung.high = rung.high.max(old.high);
         }
-        let place = kept.partition_point(|old| *old < rung);
-        kept.insert(place, rung);
-        self.rungs = kept;
+        if self.rungs.len() == self.rungs.capacity() {
+            self.rungs.reserve_exact(ROOM);
+        }
+        self.rungs.splice(start..end, [rung]);
         self.thin();
         Memory::Kept
+    }
+
+    /// Drops the rungs between two that are near, but for those where a group `stands`: its lag is told by them.
+    pub fn drop_near(&mut self, stands: impl Fn(&Rung) -> bool) {
+        let mut place = 1;
+        while let Some([below, rung, above]) = self.rungs.get(place - 1..=place + 1) {
+            let are_near = above.base.saturating_sub(below.base) <= NEAR;
+            let are_alike = [below, above].iter().all(|other| other.deletions == rung.deletions);
+            if are_near && are_alike && !stands(rung) {
+                self.rungs.remove(place);
+            } else {
+                place += 1;
+            }
+        }
     }
 
     /// Drops the rung whose neighbours are closest, so that what is left is spread over the stream.

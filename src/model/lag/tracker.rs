@@ -109,6 +109,8 @@ impl Tracker {
         // Where deletions can hide, no rung outlives one: how far acknowledged entries have come cannot be seen.
         let floor = self.trust.hidden_deletions.then_some(StreamId::new(u64::MAX, u64::MAX));
         let memory = self.ladder.observe(&view, floor);
+        let standing = &self.standing;
+        self.ladder.drop_near(|rung| standing.is_within(rung.low..=rung.high));
         if memory == Memory::Forgotten {
             self.forget_groups();
         }

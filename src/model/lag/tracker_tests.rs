@@ -253,6 +253,32 @@ fn two_proofs_that_disagree_are_forgotten() {
     assert_eq!(ladder.at(&before, x), None);
 }
 
+/// Rungs of a stream of 40 entries, whose IDs are 1 to 40, after one between two others was dropped where it may be.
+#[test]
+fn a_rung_between_near_ones_stays_only_for_a_group() {
+    let now = view(40, 40, 0, 40, Some((1, 40)));
+    for (middle, group, left) in [
+        (&[20][..], 0, &[1, 20, 40][..]),
+        (&[20, 21, 23], 0, &[1, 20, 23, 40]),
+        (&[20, 21, 23], 21, &[1, 20, 21, 23, 40]),
+        (&[20, 21, 24], 0, &[1, 20, 21, 24, 40]),
+        (&[2, 3, 4], 0, &[1, 4, 40]),
+        (&[20, 21, 22, 23, 24], 0, &[1, 20, 23, 24, 40]),
+        (&[20, 21, 22, 23, 24], 22, &[1, 20, 22, 24, 40]),
+    ] {
+        let mut ladder = Ladder::default();
+        ladder.observe(&now, None);
+        for ms in middle {
+            let x = StreamId::new(*ms, 0);
+            assert_eq!(ladder.put(&now, x, x, *ms as i64), Memory::Kept);
+        }
+        let group = StreamId::new(group, 0);
+        ladder.drop_near(|rung| (rung.low..=rung.high).contains(&group));
+        let kept: Vec<_> = ladder.points(&now).map(|(id, _)| id.ms).collect();
+        assert_eq!(kept, left, "{middle:?}, {group:?}");
+    }
+}
+
 /// A group that is set back to where it was, after acknowledged entries above were trimmed unseen.
 #[test]
 fn no_rung_is_carried_over_deletions_that_may_hide_above_it() {

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     mem,
+    ops::RangeInclusive,
 };
 
 use super::ByName;
@@ -32,6 +33,11 @@ impl Standing {
             *before = x;
         }
         has_gone_back
+    }
+
+    /// Whether a group stands at one of these IDs.
+    pub fn is_within(&self, ids: RangeInclusive<StreamId>) -> bool {
+        self.groups.iter().any(|(_, x)| ids.contains(x))
     }
 
     /// Drops what is kept of groups that are not there any more.
