@@ -64,7 +64,7 @@ fn check(reply: Reply<'_>) {
     }
     if let Some(consumers) = sound(decode::consumers(reply, &mut Names::default())) {
         assert_eq!(consumers.len(), items(reply).len());
-        for consumer in consumers {
+        for consumer in consumers.iter() {
             not_negative(consumer.pending);
             let times = [consumer.idle, consumer.inactive].into_iter().flatten();
             times.for_each(|time| not_negative(time.as_millis().try_into().unwrap_or(u64::MAX)));
@@ -74,7 +74,7 @@ fn check(reply: Reply<'_>) {
         not_negative(oldest.deliveries);
         not_negative(oldest.idle.as_millis().try_into().unwrap_or(u64::MAX));
     }
-    if let Some(owners) = sound(decode::owners(reply)) {
+    if let Some(owners) = sound(decode::owners(reply, &mut Names::default())) {
         assert_eq!(owners.iter().map(|owner| owner.pending).sum::<u64>(), items(reply).len() as u64);
     }
     if let Some(page) = sound(decode::page(reply)) {
@@ -103,7 +103,7 @@ fn answers(reply: Reply<'_>) {
     let wishes = [wish(true), wish(false)];
     let one = &[reply][..];
     told(ask::consumers_answer(&Ask::Consumers(key(), group.clone(), 1), one, names), "XINFO CONSUMERS");
-    told(ask::pending_answer(&Ask::Pending(key(), group, 1), one), "XPENDING");
+    told(ask::pending_answer(&Ask::Pending(key(), group, 1), one, names), "XPENDING");
     let mut transaction = |replies: &[Reply<'_>]| {
         let any = commands::COMMANDS.iter().map(|command| command.words);
         for wishes in [&[][..], &wishes] {

@@ -5,7 +5,10 @@
 
 use std::time::Instant;
 
-use crate::model::snapshot::{Consumer, Group, OldestPending, Server, Stream, StreamEntry, View};
+use crate::model::{
+    consumers::Consumer,
+    snapshot::{Group, OldestPending, Server, Stream, StreamEntry, View},
+};
 
 mod absent;
 pub mod exporter;
@@ -159,7 +162,7 @@ pub enum Read {
     /// One series for each group, 1, with the one that holds in a label of its own: a state costs one series.
     GroupState(&'static str, fn(&Group) -> &'static str),
     /// One series for each consumer: `redis,db,stream,group,consumer`.
-    Consumer(fn(&Consumer) -> Option<f64>),
+    Consumer(fn(&Consumer<'_>) -> Option<f64>),
 }
 
 impl Read {

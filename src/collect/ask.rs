@@ -9,10 +9,11 @@ use super::{
     resp::Reply,
 };
 use crate::model::{
+    consumers::Consumers,
     fault::{Fault, FaultKind},
     lag::pages::Wish,
     name::{Name, Names},
-    snapshot::{Consumer, OldestPending},
+    snapshot::OldestPending,
 };
 
 /// Bytes that a reply is expected to have, by earlier ones; 0 where nothing is known.
@@ -47,7 +48,7 @@ pub struct PendingAnswer {
     /// The one with the lowest ID.
     pub oldest: Option<OldestPending>,
     /// Who owns pending entries, each with how many; `None` where there may be more entries than were asked for.
-    pub owners: Option<Vec<Consumer>>,
+    pub owners: Option<Consumers>,
 }
 
 /// The answer to [`Ask::Stream`].
@@ -223,7 +224,7 @@ pub fn stream_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Res
 ///
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
-pub fn consumers_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Result<Vec<Consumer>, Fault> {
+pub fn consumers_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Result<Consumers, Fault> {
     answer(first(replies)?, &commands::XINFO_CONSUMERS, Some(ask.key()), |reply| {
         decode::consumers(reply, names)
     })
@@ -233,13 +234,13 @@ pub fn consumers_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> 
 ///
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
-pub fn pending_answer(ask: &Ask, replies: &[Reply<'_>]) -> Result<PendingAnswer, Fault> {
+pub fn pending_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Result<PendingAnswer, Fault> {
     answer(first(replies)?, &commands::XPENDING, Some(ask.key()), |reply| {
         let oldest = decode::oldest_pending(reply)?;
         if ask.most() == 1 && oldest.is_some() {
             return Ok(PendingAnswer { oldest, owners: None });
         }
-        let owners = decode::owners(reply)?;
+        let owners = decode::owners(reply, names)?;
         let is_whole = owners.iter().map(|owner| owner.pending).sum::<u64>() < ask.most();
         Ok(PendingAnswer { oldest, owners: is_whole.then_some(owners) })
     })

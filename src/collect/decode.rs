@@ -8,9 +8,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::resp::Reply;
 use crate::model::{
+    consumers::{Consumers, Told},
     lag::{GroupFacts, StreamFacts},
     name::{Name, Names},
-    snapshot::{Consumer, OldestPending},
+    snapshot::OldestPending,
     stream_id::StreamId,
     time::UnixMicros,
 };
@@ -158,27 +159,22 @@ pub fn groups(reply: Reply<'_>, known: &mut Names) -> Result<Vec<GroupInfo>, Une
 ///
 /// # Errors
 /// A field that is needed is missing or has another shape, in any consumer.
-pub fn consumers(reply: Reply<'_>, known: &mut Names) -> Result<Vec<Consumer>, Unexpected> {
+pub fn consumers(reply: Reply<'_>, known: &mut Names) -> Result<Consumers, Unexpected> {
     let consumer = |item| {
         let [name, pending, idle, inactive] = fields(item, ["name", "pending", "idle", "inactive"])?;
-        Ok(Consumer {
-            name: name.known(known)?,
-            pending: pending.count()?,
-            // A clock that steps back makes idle negative for a moment: that is 0.
-            idle: Some(Duration::from_millis(idle.integer()?.try_into().unwrap_or(0))),
-            // -1 is never.
-            inactive: inactive
-                .optional_integer()?
-                .and_then(|ms| u64::try_from(ms).ok())
-                .map(Duration::from_millis),
-        })
+        // A clock that steps back makes idle negative for a moment: that is 0.
+        let idle = Duration::from_millis(idle.integer()?.try_into().unwrap_or(0));
+        // -1 is never.
+        let inactive = inactive.optional_integer()?.and_then(|ms| u64::try_from(ms).ok());
+        Ok((name.text()?, (pending.count()?, Some(idle), inactive.map(Duration::from_millis))))
     };
-    let mut consumers = all(items("XINFO CONSUMERS", reply)?, consumer)?;
+    let mut consumers: Vec<(&[u8], Told)> = all(items("XINFO CONSUMERS", reply)?, consumer)?;
     // Redis sends them so, mostly.
-    if !consumers.is_sorted_by(|a, b| a.name <= b.name) {
-        consumers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    if !consumers.is_sorted_by_key(|(name, _)| *name) {
+        consumers.sort_unstable_by_key(|(name, _)| *name);
     }
-    Ok(consumers)
+    let names = known.list(consumers.iter().map(|(name, _)| *name));
+    Ok(Consumers::new(names, consumers.iter().map(|(_, told)| *told)))
 }
 
 /// What a list of pending entries is.
@@ -203,14 +199,14 @@ pub fn oldest_pending(reply: Reply<'_>) -> Result<Option<OldestPending>, Unexpec
 ///
 /// # Errors
 /// Another shape than a list of `[id, consumer, idle, deliveries]`.
-pub fn owners(reply: Reply<'_>) -> Result<Vec<Consumer>, Unexpected> {
+pub fn owners(reply: Reply<'_>, known: &mut Names) -> Result<Consumers, Unexpected> {
     let mut owned = BTreeMap::<&[u8], u64>::new();
     for entry in items("XPENDING", reply)? {
         let [_id, consumer] = first_of("XPENDING", entry)?.ok_or(PENDING)?;
         *owned.entry(consumer.bytes().ok_or(PENDING)?).or_default() += 1;
     }
-    let owner = |(name, pending)| Consumer { name: Name::from(name), pending, idle: None, inactive: None };
-    Ok(owned.into_iter().map(owner).collect())
+    let names = known.list(owned.keys().copied());
+    Ok(Consumers::new(names, owned.values().map(|pending| (*pending, None, None))))
 }
 
 /// Entries of `XRANGE` or `XREVRANGE`.

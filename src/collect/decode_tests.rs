@@ -15,8 +15,12 @@ fn groups(value: &Value) -> Result<Vec<GroupInfo>, Unexpected> {
     read(value, |reply| super::groups(reply, &mut Names::default()))
 }
 
-fn consumers(value: &Value) -> Result<Vec<Consumer>, Unexpected> {
+fn consumers(value: &Value) -> Result<Consumers, Unexpected> {
     read(value, |reply| super::consumers(reply, &mut Names::default()))
+}
+
+fn owners(value: &Value) -> Result<Consumers, Unexpected> {
+    read(value, |reply| super::owners(reply, &mut Names::default()))
 }
 
 macro_rules! of_values {
@@ -30,7 +34,6 @@ macro_rules! of_values {
 of_values! {
     stream -> Result<StreamInfo, Unexpected>;
     oldest_pending -> Result<Option<OldestPending>, Unexpected>;
-    owners -> Result<Vec<Consumer>, Unexpected>;
     time -> Result<UnixMicros, Unexpected>;
     scan -> Result<(u64, Vec<Name>), Unexpected>;
 }
@@ -55,8 +58,11 @@ fn one_group(pairs: &Pairs) -> Result<GroupInfo, Unexpected> {
     groups(&list([object(Wire::Resp2, pairs)])).map(|mut groups| groups.remove(0))
 }
 
-fn one_consumer(pairs: &Pairs) -> Result<Consumer, Unexpected> {
-    consumers(&list([object(Wire::Resp2, pairs)])).map(|mut consumers| consumers.remove(0))
+fn one_consumer(pairs: &Pairs) -> Result<(Name, Told), Unexpected> {
+    consumers(&list([object(Wire::Resp2, pairs)])).map(|consumers| {
+        let one = consumers.iter().next().unwrap();
+        (one.name.clone(), (one.pending, one.idle, one.inactive))
+    })
 }
 
 fn one_stream(pairs: &Pairs) -> Result<StreamInfo, Unexpected> {
@@ -76,13 +82,13 @@ fn reads_every_server_line_in_both_protocols() {
             );
             assert_eq!(
                 consumers(&list([of(consumer_pairs(line))])),
-                Ok(vec![consumer(line)]),
+                Ok([consumer(line)].into_iter().collect()),
                 "{line:?} {wire:?}"
             );
         }
     }
     assert_eq!(groups(&list([])), Ok(vec![]));
-    assert_eq!(consumers(&list([])), Ok(vec![]));
+    assert_eq!(consumers(&list([])), Ok(Consumers::default()));
 }
 
 #[test]
@@ -124,11 +130,12 @@ fn nil_and_negative_counters_stay_what_they_are() {
 
 #[test]
 fn times_of_consumers_are_never_negative() {
-    let consumer = |field, value| one_consumer(&with(consumer_pairs(Line::V8), field, value)).unwrap();
-    assert_eq!(consumer("idle", Value::Int(-3)).idle, Some(Duration::ZERO));
-    assert_eq!(consumer("inactive", Value::Int(-1)).inactive, None);
-    assert_eq!(consumer("inactive", Value::Int(0)).inactive, Some(Duration::ZERO));
-    assert_eq!(consumer("idle", Value::Int(i64::MAX)).idle, Some(Duration::from_millis(i64::MAX as u64)));
+    let consumer = |field, value| one_consumer(&with(consumer_pairs(Line::V8), field, value)).unwrap().1;
+    let idle = |value| consumer("idle", Value::Int(value)).1;
+    let inactive = |value| consumer("inactive", Value::Int(value)).2;
+    assert_eq!(idle(-3), Some(Duration::ZERO));
+    assert_eq!((inactive(-1), inactive(0)), (None, Some(Duration::ZERO)));
+    assert_eq!(idle(i64::MAX), Some(Duration::from_millis(i64::MAX as u64)));
 }
 
 #[test]
@@ -136,8 +143,8 @@ fn names_are_bytes() {
     for name in [&b"\xff\xfe\0\n\"\\"[..], b"", b"orders"] {
         let group = one_group(&with(group_pairs(Line::V8), "name", text(name))).unwrap();
         assert_eq!(group.name.as_bytes(), name);
-        let consumer = one_consumer(&with(consumer_pairs(Line::V8), "name", text(name))).unwrap();
-        assert_eq!(consumer.name.as_bytes(), name);
+        let (consumer, _) = one_consumer(&with(consumer_pairs(Line::V8), "name", text(name))).unwrap();
+        assert_eq!(consumer.as_bytes(), name);
     }
 }
 
@@ -269,10 +276,9 @@ fn oldest_pending_entry() {
 fn owners_of_pending_entries() {
     let entry = |id: &str, owner: &[u8]| list([text(id), text(owner), Value::Int(1), Value::Int(1)]);
     let found = owners(&list([entry("1-0", b"b"), entry("2-0", b"\xff"), entry("3-0", b"b")])).unwrap();
-    let owner =
-        |name: &[u8], pending| Consumer { name: Name::from(name), pending, idle: None, inactive: None };
-    assert_eq!(found, [owner(b"b", 2), owner(b"\xff", 1)]);
-    assert_eq!(owners(&list([])), Ok(vec![]));
+    let owner = |name: &[u8], pending| (Name::from(name), (pending, None, None));
+    assert_eq!(found, [owner(b"b", 2), owner(b"\xff", 1)].into_iter().collect());
+    assert_eq!(owners(&list([])), Ok(Consumers::default()));
     for bad in [
         Value::Nil,
         list([Value::Nil]),

@@ -249,7 +249,7 @@ impl Round<'_> {
         if let Ask::Consumers(..) = ask {
             group.consumers = Some(ask::consumers_answer(ask, replies, known));
         } else {
-            let answer = ask::pending_answer(ask, replies);
+            let answer = ask::pending_answer(ask, replies, known);
             let hidden_deletions = self.info.trust.hidden_deletions;
             groups::hear_pending(group, answer, &facts, hidden_deletions, self.server);
         }

@@ -31,7 +31,7 @@ impl Activity {
         }
         let mut activity = Activity::default();
         let mut silence: Option<Duration> = None;
-        for consumer in consumers {
+        for consumer in consumers.iter() {
             let idle = consumer.idle?;
             silence = Some(silence.map_or(idle, |least| least.min(idle)));
             let count = if idle < claim_time {
@@ -62,20 +62,15 @@ mod tests {
     use crate::model::{
         lag::Lag,
         limits::{Cut, Limit},
-        snapshot::Consumer,
+        name::Name,
     };
 
     const CLAIM: Duration = Duration::from_secs(60);
     const GHOST: Duration = Duration::from_secs(3600);
 
     fn group(consumers: &[(u64, Option<u64>)]) -> Group {
-        let consumer = |(pending, idle): &(u64, Option<u64>)| Consumer {
-            name: "one".into(),
-            pending: *pending,
-            idle: idle.map(Duration::from_millis),
-            inactive: None,
-        };
-        let consumers = consumers.iter().map(consumer).collect();
+        let told = |(pending, idle): &(u64, Option<u64>)| (*pending, idle.map(Duration::from_millis), None);
+        let consumers = consumers.iter().map(|consumer| (Name::from("one"), told(consumer))).collect();
         Group { consumers: Some(Ok(consumers)), ..Group::missing("workers".into(), Lag::derived(0)) }
     }
 

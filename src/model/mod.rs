@@ -4,6 +4,7 @@
 //! `collect` builds these values, `catalogue` reads them, `serve` shows them.
 
 pub mod activity;
+pub mod consumers;
 pub mod counters;
 pub mod fault;
 pub mod finding;
@@ -16,6 +17,7 @@ pub mod limits;
 pub mod lookup;
 pub mod name;
 pub mod offer;
+pub mod packed;
 pub mod pattern;
 pub mod points;
 pub mod quarters;

@@ -3,12 +3,12 @@
 use std::{
     borrow::Borrow,
     cmp::Ordering,
-    collections::HashSet,
     fmt::{self, Write as _},
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::Arc,
 };
 
+use hashbrown::{HashSet, HashTable};
 use sha2::{Digest, Sha256};
 
 /// Longest text of a name, in bytes. A longer one is cut and ends in a hash, so that it stays unique.
@@ -154,26 +154,50 @@ impl Borrow<[u8]> for Name {
 
 /// Names that are in use, each of them once: a consumer is mostly named alike in all groups, and in each poll.
 #[derive(Debug, Default)]
-pub struct Names(HashSet<Name>);
+pub struct Names {
+    each: HashSet<Name, RandomState>,
+    /// The consumers of a group, which mostly are those of the poll before.
+    lists: HashTable<Arc<[Name]>>,
+}
 
 impl Names {
     /// The name that these bytes are.
     pub fn get(&mut self, bytes: &[u8]) -> Name {
-        if let Some(name) = self.0.get(bytes) {
+        if let Some(name) = self.each.get(bytes) {
             return name.clone();
         }
         let name = Name::from(bytes);
-        self.0.insert(name.clone());
+        self.each.insert(name.clone());
         name
+    }
+
+    /// The list of the names that these bytes are.
+    pub fn list<'a>(&mut self, bytes: impl Iterator<Item = &'a [u8]> + Clone) -> Arc<[Name]> {
+        let hasher = self.each.hasher().clone();
+        let hash = hash_of(&hasher, bytes.clone());
+        if let Some(list) = self.lists.find(hash, |list| list.iter().map(Name::as_bytes).eq(bytes.clone())) {
+            return list.clone();
+        }
+        let list: Arc<[Name]> = bytes.map(|bytes| self.get(bytes)).collect();
+        let rehash = |list: &Arc<[Name]>| hash_of(&hasher, list.iter().map(Name::as_bytes));
+        self.lists.insert_unique(hash, list.clone(), rehash);
+        list
     }
 
     /// Forgets those that nobody else uses.
     pub fn sweep(&mut self) {
-        self.0.retain(|name| match &name.0 {
+        self.lists.retain(|list| Arc::strong_count(list) > 1);
+        self.each.retain(|name| match &name.0 {
             Repr::Plain(text) => Arc::strong_count(text) > 1,
             Repr::Escaped(name) => Arc::strong_count(name) > 1,
         });
     }
+}
+
+fn hash_of<'a>(hasher: &RandomState, names: impl Iterator<Item = &'a [u8]>) -> u64 {
+    let mut hash = hasher.build_hasher();
+    names.for_each(|name| name.hash(&mut hash));
+    hash.finish()
 }
 
 /// Whether a text may be that of a name which was cut: only those are so long, and cut between two characters.
@@ -253,10 +277,32 @@ mod tests {
         let (first, again) = (names.get(b"orders"), names.get(b"orders"));
         assert!(std::ptr::eq(first.text(), again.text()));
         let odd = names.get(b"\xff");
-        assert_eq!((odd.as_bytes(), names.0.len()), (&b"\xff"[..], 2));
+        assert_eq!((odd.as_bytes(), names.each.len()), (&b"\xff"[..], 2));
         drop((first, again));
         names.sweep();
-        assert_eq!(names.0.iter().collect::<Vec<_>>(), [&odd]);
+        assert_eq!(names.each.iter().collect::<Vec<_>>(), [&odd]);
+    }
+
+    #[test]
+    fn a_list_is_there_once_as_long_as_it_is_used() {
+        let mut names = Names::default();
+        let lists: [&[&[u8]]; 6] =
+            [&[b"one", b"two"], &[b"onetwo"], &[b"one"], &[b"two", b"one"], &[], &[b""]];
+        let list = |names: &mut Names, list: &[&[u8]]| names.list(list.iter().copied());
+        let first = lists.map(|bytes| list(&mut names, bytes));
+        for (bytes, first) in lists.iter().zip(&first) {
+            assert!(first.iter().map(Name::as_bytes).eq(bytes.iter().copied()), "{first:?}");
+            assert!(Arc::ptr_eq(first, &list(&mut names, bytes)), "{first:?}");
+        }
+        assert!(std::ptr::eq(first[0][0].text(), first[2][0].text()));
+        names.sweep();
+        assert_eq!((names.lists.len(), names.each.len()), (6, 4));
+        let empty = first.into_iter().next_back();
+        names.sweep();
+        assert_eq!((names.lists.len(), names.each.len()), (1, 1));
+        drop(empty);
+        names.sweep();
+        assert_eq!((names.lists.len(), names.each.len()), (0, 0));
     }
 
     #[test]

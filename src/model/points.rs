@@ -3,11 +3,11 @@
 //!
 //! The oldest and the latest point stand as they are. Of each one after the oldest, the latest too, there is a record: its
 //! length, a byte that says what is different from the one before, the time since, and those differences. First come
-//! those of the [`Outline`], which is all that most readers want. A number of `n` bytes, the lowest first, begins with
-//! `n - 1` bits that are 0 and one that is 1; the other bits are the number. One of more than 56 bits follows a byte that
-//! is 0, as it is.
+//! those of the [`Outline`], which is all that most readers want.
 
 use std::iter;
+
+use super::packed::{self, unzigzag, zigzag};
 
 /// One point of a history. Counts are since its beginning, but for those of the stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -252,14 +252,14 @@ fn pack(packed: &mut Vec<u8>, before: &Numbers, numbers: &Numbers) {
 fn unpack(packed: &[u8], wanted: u8) -> Numbers {
     let bits = packed.get(1).copied().unwrap_or(0) & wanted;
     let mut packed = packed.get(HEAD..).unwrap_or_default();
-    let time = read(&mut packed);
-    let mut next = |bit: u8| if bits & bit == 0 { 0 } else { unzigzag(read(&mut packed)) };
+    let time = packed::take(&mut packed);
+    let mut next = |bit: u8| if bits & bit == 0 { 0 } else { unzigzag(packed::take(&mut packed)) };
     [time, next(1), next(2), next(4), next(8), next(8), next(16), next(32), next(64), next(128)]
 }
 
 /// The time since the point before, by the first record.
 fn time(packed: &[u8]) -> u64 {
-    read(&mut packed.get(HEAD..).unwrap_or_default())
+    packed::take(&mut packed.get(HEAD..).unwrap_or_default())
 }
 
 /// What follows the first record.
@@ -270,9 +270,8 @@ fn after(packed: &[u8]) -> &[u8] {
 /// Bytes of a record before its numbers: its length, and what is different.
 const HEAD: usize = 2;
 
-/// Bytes of the longest number, and of the longest record.
-const LONGEST_NUMBER: usize = 9;
-const LONGEST: usize = HEAD + 10 * LONGEST_NUMBER;
+/// Bytes of the longest record.
+const LONGEST: usize = HEAD + 10 * packed::LONGEST;
 
 struct Record {
     bytes: [u8; LONGEST],
@@ -281,52 +280,10 @@ struct Record {
 
 impl Record {
     fn write(&mut self, number: u64) {
-        let bits = u64::BITS - number.leading_zeros();
-        let (bytes, len) = match bits.max(1).div_ceil(7) {
-            n @ ..=8 => ((number << n | 1 << (n - 1)).to_le_bytes(), n as usize),
-            _ => {
-                self.len += 1;
-                (number.to_le_bytes(), 8)
-            }
-        };
+        let (bytes, len) = packed::pack(number);
         self.bytes[self.len..self.len + len].copy_from_slice(&bytes[..len]);
         self.len += len;
     }
-}
-
-/// Takes a number off what is packed.
-#[inline]
-fn read(packed: &mut &[u8]) -> u64 {
-    if let Some(word) = packed.first_chunk() {
-        let word = u64::from_le_bytes(*word);
-        let len = word.trailing_zeros() + 1;
-        if len <= 8 {
-            *packed = packed.get(len as usize..).unwrap_or_default();
-            return word << (u64::BITS - 8 * len) >> (u64::BITS - 7 * len);
-        }
-    }
-    read_apart(packed)
-}
-
-/// The same of a number that is long, or near the end.
-#[cold]
-fn read_apart(packed: &mut &[u8]) -> u64 {
-    let first = packed.first().copied().unwrap_or(0);
-    let (skipped, len) = if first == 0 { (1, 8) } else { (0, first.trailing_zeros() + 1) };
-    let bytes = packed.get(skipped..).unwrap_or_default();
-    let mut word = [0; 8];
-    word.iter_mut().zip(bytes).take(len as usize).for_each(|(byte, packed)| *byte = *packed);
-    *packed = bytes.get(len as usize..).unwrap_or_default();
-    u64::from_le_bytes(word) >> if first == 0 { 0 } else { len }
-}
-
-/// A difference as a number that is small where the difference is small, up or down.
-fn zigzag(difference: u64) -> u64 {
-    difference << 1 ^ ((difference as i64) >> 63) as u64
-}
-
-fn unzigzag(number: u64) -> u64 {
-    number >> 1 ^ (number & 1).wrapping_neg()
 }
 
 #[cfg(test)]

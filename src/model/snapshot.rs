@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    consumers::Consumers,
     counters::Counters,
     fault::Fault,
     guests::{Guests, Heard, Wish},
@@ -302,7 +303,7 @@ pub struct Group {
     pub oldest_pending: Result<Option<OldestPending>, Fault>,
     /// The consumers (`XINFO CONSUMERS`), ordered by name; `None` where the configuration does not ask for them, or a
     /// limit leaves them out.
-    pub consumers: Option<Result<Vec<Consumer>, Fault>>,
+    pub consumers: Option<Result<Consumers, Fault>>,
     /// What a limit leaves out of them. Those that are there are then all who own pending entries (`XPENDING`).
     pub cut: Option<Box<Cut>>,
     /// What follows from this poll and those before.
@@ -368,18 +369,4 @@ pub struct OldestPending {
     pub deliveries: u64,
     /// Whether the stream has lost it, trimmed or deleted: whoever reads it again gets nil. `None` where that is not known.
     pub is_deleted: Option<bool>,
-}
-
-/// A consumer as `XINFO CONSUMERS` describes it, or as the owner of pending entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumer {
-    /// Its name.
-    pub name: Name,
-    /// Entries delivered to it and not yet acknowledged.
-    pub pending: u64,
-    /// Time since it last tried to read, claim or acknowledge; on Redis 7.0 and before, since it last succeeded.
-    /// `None` of an owner.
-    pub idle: Option<Duration>,
-    /// Time since it last got an entry; `None` when it never did, and before Redis 7.2.
-    pub inactive: Option<Duration>,
 }

@@ -8,11 +8,12 @@ use std::{cmp::Ordering, time::Instant};
 use crate::{
     catalogue::{Combine, Metric, Read},
     model::{
+        consumers::{Consumer, Consumers},
         lag::{Lag, Policy},
         name::Name,
         offer::{Offer, Target},
         selector::Selector,
-        snapshot::{Consumer, Group, Poll, Server, Snapshot, StreamEntry},
+        snapshot::{Group, Poll, Server, Snapshot, StreamEntry},
         time::UnixMicros,
     },
 };
@@ -192,25 +193,25 @@ impl<'a> Question<'a> {
         &self,
         found: &Found<'a>,
         group: &'a Group,
-    ) -> Result<impl Iterator<Item = &'a Consumer>, Refusal> {
+    ) -> Result<impl Iterator<Item = Consumer<'a>>, Refusal> {
         let unknown = |why: &str| Err(found.unknown(group, why));
-        let is_meant = |consumer: &&Consumer| self.selector.allows("consumer", consumer.name.text());
+        let is_meant = |consumer: &Consumer<'a>| self.selector.allows("consumer", consumer.name.text());
         let suffices = self.metric.combine == Combine::Sum && group.consumers.is_some();
         if let Some(cut) = group.cut.as_ref().filter(|_| !suffices) {
             return unknown(&cut.fault.message);
         }
         let consumers = match &group.consumers {
-            Some(Ok(consumers)) => &consumers[..],
+            Some(Ok(consumers)) => Some(consumers),
             Some(Err(fault)) => return unknown(&fault.message),
-            None if group.last_delivered_id.is_none() => &[],
+            None if group.last_delivered_id.is_none() => None,
             None => return unknown("its consumers are not measured: set consumers to true for this server"),
         };
-        Ok(consumers.iter().filter(is_meant))
+        Ok(consumers.into_iter().flat_map(Consumers::iter).filter(is_meant))
     }
 
-    fn value_of<'g>(&self, consumer: &Consumer, group: &'g Group) -> Result<f64, &'g str> {
+    fn value_of<'g>(&self, consumer: Consumer<'_>, group: &'g Group) -> Result<f64, &'g str> {
         let value = match &self.metric.read {
-            Read::Consumer(read) => read(consumer),
+            Read::Consumer(read) => read(&consumer),
             _ => None,
         };
         value.map_or_else(|| (self.metric.absent)(group), Ok)
@@ -249,7 +250,7 @@ impl<'a> Question<'a> {
                     limited = limited.or(group.cut.as_ref().map(|cut| unknown(&cut.fault.message)));
                     for consumer in self.consumers(&found, group)? {
                         let number = self.value_of(consumer, group).map_err(unknown)?;
-                        emit(Series { consumer: Some(&consumer.name), ..series }, number);
+                        emit(Series { consumer: Some(consumer.name), ..series }, number);
                     }
                 }
                 // No other kind may be read by autoscalers.

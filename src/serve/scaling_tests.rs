@@ -95,12 +95,9 @@ fn pending(group: Group, pending: u64) -> Group {
 }
 
 fn consumers(name: &str, consumers: &[(&str, u64, u64)]) -> Group {
-    let consumers = consumers.iter().map(|(name, pending, idle)| Consumer {
-        name: (*name).into(),
-        pending: *pending,
-        idle: Some(Duration::from_secs(*idle)),
-        inactive: None,
-    });
+    let consumers = consumers
+        .iter()
+        .map(|(name, pending, idle)| ((*name).into(), (*pending, Some(Duration::from_secs(*idle)), None)));
     Group { consumers: Some(Ok(consumers.collect())), ..group_of(name, Lag::derived(0)) }
 }
 

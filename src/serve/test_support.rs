@@ -9,6 +9,7 @@ use crate::{
     catalogue::exporter::{AdapterRequests, AdapterStats, Distribution, Exporter, Loads, Process},
     model::{
         activity::Activity,
+        consumers::Consumers,
         counters::Counters,
         fault::{Fault, FaultKind},
         flow::Flow,
@@ -16,7 +17,7 @@ use crate::{
         lag::{Lag, Policy, undelivered::Undelivered},
         name::Name,
         share::Share,
-        snapshot::{Consumer, Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
+        snapshot::{Group, OldestPending, Poll, Server, Snapshot, Stream, StreamEntry},
         stream_id::StreamId,
         time::UnixMicros,
     },
@@ -118,7 +119,7 @@ pub fn group_of(name: impl Into<Name>, lag: Lag) -> Group {
         }),
         lag,
         oldest_pending: Ok(None),
-        consumers: Some(Ok(vec![])),
+        consumers: Some(Ok(Consumers::default())),
         cut: None,
         health: health(State::Ok, Reason::NothingWaits),
     }
@@ -217,11 +218,8 @@ fn empty() -> Stream {
 
 /// Exact lag, entries pending, a consumer of each sort.
 fn shipping() -> Group {
-    let consumer = |name: &str, pending, inactive| Consumer {
-        name: name.into(),
-        pending,
-        idle: Some(Duration::from_millis(250)),
-        inactive,
+    let consumer = |name: &str, pending, inactive| {
+        (Name::from(name), (pending, Some(Duration::from_millis(250)), inactive))
     };
     Group {
         consumer_count: 2,
@@ -235,10 +233,12 @@ fn shipping() -> Group {
             deliveries: 4,
             is_deleted: Some(true),
         })),
-        consumers: Some(Ok(vec![
+        consumers: Some(Ok([
             consumer("busy", 5, Some(Duration::from_millis(1500))),
             consumer("never-got-any", 0, None),
-        ])),
+        ]
+        .into_iter()
+        .collect())),
         health: Health {
             flow: Flow {
                 added: Some(12.5),
@@ -293,6 +293,6 @@ fn unreadable() -> Group {
 }
 
 fn hostile() -> Group {
-    let consumer = Consumer { name: HOSTILE.into(), pending: 0, idle: Some(Duration::ZERO), inactive: None };
-    Group { consumer_count: 1, consumers: Some(Ok(vec![consumer])), ..group_of(HOSTILE, Lag::derived(1)) }
+    let consumers = [(HOSTILE.into(), (0, Some(Duration::ZERO), None))].into_iter().collect();
+    Group { consumer_count: 1, consumers: Some(Ok(consumers)), ..group_of(HOSTILE, Lag::derived(1)) }
 }

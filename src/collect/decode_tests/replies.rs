@@ -118,11 +118,7 @@ pub(super) fn consumer_pairs(line: Line) -> Pairs {
     pairs
 }
 
-pub(super) fn consumer(line: Line) -> Consumer {
-    Consumer {
-        name: "worker-1".into(),
-        pending: 7,
-        idle: Some(Duration::from_millis(1500)),
-        inactive: (line >= Line::V7_2).then_some(Duration::from_millis(2500)),
-    }
+pub(super) fn consumer(line: Line) -> (Name, Told) {
+    let inactive = (line >= Line::V7_2).then_some(Duration::from_millis(2500));
+    ("worker-1".into(), (7, Some(Duration::from_millis(1500)), inactive))
 }

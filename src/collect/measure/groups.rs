@@ -9,12 +9,13 @@ use crate::{
     },
     config::RedisServer,
     model::{
+        consumers::Consumers,
         fault::{Fault, FaultKind},
         health::Health,
         lag::{Lag, StreamFacts},
         limits::{Cut, Limit},
         name::Name,
-        snapshot::{Consumer, Group, OldestPending, StreamEntry},
+        snapshot::{Group, OldestPending, StreamEntry},
     },
 };
 
@@ -30,7 +31,7 @@ pub fn group(info: GroupInfo, (lag, oldest_undelivered): Waiting, server: &Redis
         lag,
         oldest_undelivered,
         oldest_pending: Ok(None),
-        consumers: server.consumers.then(|| Ok(Vec::new())),
+        consumers: server.consumers.then(|| Ok(Consumers::default())),
         cut: None,
         health: Health::default(),
     }
@@ -46,7 +47,7 @@ pub fn questions(
     let most = server.limits.consumers_per_group;
     let has_too_many = server.consumers && group.consumer_count > most;
     if has_too_many && group.pending == 0 {
-        limit_consumers(group, Some(Vec::new()), most);
+        limit_consumers(group, Some(Consumers::default()), most);
     }
     // XPENDING without a range names all owners at once, however many: its cost has no bound.
     let entries = if has_too_many && group.pending < most { most } else { 1 };
@@ -79,9 +80,9 @@ pub fn hear_pending(
 }
 
 /// Of too many consumers, only those that own pending entries are shown, where they are known.
-fn limit_consumers(group: &mut Group, owners: Option<Vec<Consumer>>, most: u64) {
+fn limit_consumers(group: &mut Group, owners: Option<Consumers>, most: u64) {
     let count = group.consumer_count;
-    let shown = owners.as_ref().map_or(0, Vec::len);
+    let shown = owners.as_ref().map_or(0, Consumers::len);
     let what = match owners {
         Some(_) => format!("only those that own pending entries are shown, which are {shown}"),
         None => "none is shown, since the pending entries are too many too, or could not be read".to_owned(),

@@ -6,7 +6,10 @@ use std::{ops::Range, time::Instant};
 use super::text::{Pages, label};
 use crate::{
     catalogue::{CATALOGUE, Metric, Read},
-    model::snapshot::{Group, Snapshot, StreamEntry, View},
+    model::{
+        consumers::Consumers,
+        snapshot::{Group, Snapshot, StreamEntry, View},
+    },
 };
 
 /// Everything that is fresh at one moment.
@@ -109,8 +112,8 @@ impl<'a> Rows<'a> {
             }
             Read::Consumer(read) => {
                 for (group, labels) in groups {
-                    for consumer in group.consumers.iter().flatten().flatten() {
-                        if let Some(value) = read(consumer) {
+                    for consumer in group.consumers.iter().flatten().flat_map(Consumers::iter) {
+                        if let Some(value) = read(&consumer) {
                             family.number_with(labels, ("consumer", consumer.name.text()), value);
                         }
                     }

@@ -10,7 +10,7 @@ use crate::{
     model::{
         lag::Lag,
         name::Name,
-        snapshot::{Consumer, Group, StreamEntry},
+        snapshot::{Group, StreamEntry},
     },
     serve::test_support::{everything, exporter, group_of, of_streams, stream_of},
 };
@@ -41,11 +41,9 @@ fn gunzipped(bytes: &[u8]) -> String {
 
 /// Streams whose text is of many pages.
 fn many(streams: usize) -> Vec<StreamEntry> {
-    let consumer = |number: usize| Consumer {
-        name: format!("consumer-{number}").as_str().into(),
-        pending: number as u64 * 7,
-        idle: Some(Duration::from_millis(number as u64 * 13)),
-        inactive: None,
+    let consumer = |number: usize| {
+        let idle = Duration::from_millis(number as u64 * 13);
+        (format!("consumer-{number}").as_str().into(), (number as u64 * 7, Some(idle), None))
     };
     let group = |number: usize| Group {
         consumers: Some(Ok((0..5).map(|other| consumer(number + other)).collect())),
@@ -112,8 +110,8 @@ proptest! {
     ) {
         let now = Instant::now();
         let [stream, group, consumer] = [0, 1, 2].map(|place| Name::from(&names[place][..]));
-        let consumer = Consumer { name: consumer, pending: 1, idle: Some(Duration::from_millis(1500)), inactive: None };
-        let group = Group { consumers: Some(Ok(vec![consumer])), ..group_of(group, Lag::derived(1)) };
+        let consumers = [(consumer, (1, Some(Duration::from_millis(1500)), None))].into_iter().collect();
+        let group = Group { consumers: Some(Ok(consumers)), ..group_of(group, Lag::derived(1)) };
         let snapshot = Arc::new(of_streams(now, vec![stream_of(stream, vec![group])]));
         let mut exporter = exporter();
         exporter.process.as_mut().unwrap().cpu_seconds = cpu.abs();

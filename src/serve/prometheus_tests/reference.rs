@@ -21,7 +21,10 @@ use crate::{
         exporter::{Distribution, Exporter},
         samples::{Sample, Source},
     },
-    model::snapshot::{Poll, Snapshot},
+    model::{
+        consumers::Consumers,
+        snapshot::{Poll, Snapshot},
+    },
     serve::prometheus::Format,
 };
 
@@ -133,8 +136,8 @@ fn of_poll(read: &Read, labels: &[(&'static str, String)], poll: &Poll, all: &mu
                 }
                 Read::GroupState(label, read) => add(&labels, &[(label, read(group))], Some(1.0)),
                 Read::Consumer(read) => {
-                    for consumer in group.consumers.iter().flatten().flatten() {
-                        add(&labels, &[("consumer", consumer.name.text())], read(consumer));
+                    for consumer in group.consumers.iter().flatten().flat_map(Consumers::iter) {
+                        add(&labels, &[("consumer", consumer.name.text())], read(&consumer));
                     }
                 }
                 _ => {}

@@ -9,12 +9,7 @@ fn cut(limit: Limit) -> Box<Cut> {
 
 /// A group of many consumers, of which only those that own pending entries are known.
 fn owners(name: &str, owners: &[(&str, u64)]) -> Group {
-    let consumers = owners.iter().map(|(name, pending)| Consumer {
-        name: (*name).into(),
-        pending: *pending,
-        idle: None,
-        inactive: None,
-    });
+    let consumers = owners.iter().map(|(name, pending)| ((*name).into(), (*pending, None, None)));
     Group {
         consumers: Some(Ok(consumers.collect())),
         cut: Some(cut(Limit::Consumers)),
