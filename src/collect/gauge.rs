@@ -209,7 +209,11 @@ impl Gauge {
             counters.faults[FaultKind::Vanished as usize] += gathered.vanished;
             counters.lag_entries_read += gathered.entries_read;
             versions.append(&mut gathered.versions);
-            streams.append(&mut gathered.streams);
+            // Mostly there is one database: its list is taken as it is.
+            match streams.is_empty() {
+                true => streams = gathered.streams,
+                false => streams.append(&mut gathered.streams),
+            }
             cuts.extend(gathered.cut);
             let fault = gathered.incomplete;
             incomplete.extend(fault.map(|fault| Incomplete { db: gathered.database, fault }));

@@ -229,6 +229,7 @@ impl Keyspace {
                 if answer.is_cluster_node && self.survey.is_none() && !self.search.known.globs().is_empty() {
                     gathered.incomplete = Some(a_node_only());
                 }
+                gathered.streams.reserve_exact(names.len());
                 let entries = names.into_iter().zip(answer.streams).zip(answer.redirects);
                 for ((name, entry), redirect) in entries {
                     let errand = self.elsewhere(place, &entry, redirect, gathered);

@@ -78,7 +78,11 @@ pub async fn measure(
     round.count(link, lags).await?;
     let Round { streams, redirects, entries_read, .. } = round;
     lags.names.sweep();
-    let mut streams: Vec<_> = streams.into_iter().flatten().collect();
+    #[expect(
+        clippy::filter_map_identity,
+        reason = "flatten would make a second list, this stays in its place"
+    )]
+    let mut streams: Vec<_> = streams.into_iter().filter_map(|stream| stream).collect();
     let vanished = streams.iter_mut().map(|entry| groups::take_out_vanished(entry, peer.read_only, server));
     let vanished = vanished.sum();
     let is_cluster_node = info.is_cluster_node();
@@ -259,16 +263,19 @@ impl Round<'_> {
         let server = self.server;
         let info = measured.answer.stream;
         let is_expected = |group: &Name| expected(name, server).any(|expected| expected == group);
-        let mut included: Vec<_> = measured.answer.groups.into_iter().zip(measured.waiting).collect();
-        included.retain(|(info, _)| server.groups.includes(&info.name) || is_expected(&info.name));
-        let names: Vec<_> = included.iter().map(|(info, _)| &info.name).collect();
-        let most = server.limits.groups_per_stream;
-        let kept = keep(&names, |group| is_expected(group), most);
-        let count = included.len();
-        let kept = included.into_iter().zip(kept).filter(|(_, kept)| *kept);
-        let mut groups: Vec<_> =
-            kept.map(|((info, waiting), _)| groups::group(info, waiting, server)).collect();
-        // It was made where the longer list of what they were read from had been.
+        let is_included = |name: &Name| server.groups.includes(name) || is_expected(name);
+        let mut groups = Vec::with_capacity(measured.answer.groups.len());
+        for (info, waiting) in measured.answer.groups.into_iter().zip(measured.waiting) {
+            if is_included(&info.name) {
+                groups.push(groups::group(info, waiting, server));
+            }
+        }
+        let (most, count) = (server.limits.groups_per_stream, groups.len());
+        if count > most {
+            let names: Vec<_> = groups.iter().map(|group| &group.name).collect();
+            let mut kept = keep(&names, |group| is_expected(group), most).into_iter();
+            groups.retain(|_| kept.next() == Some(true));
+        }
         groups.shrink_to_fit();
         groups.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let left_out = count - groups.len();

@@ -44,7 +44,7 @@ struct Walk {
 #[derive(Clone, Debug, Default)]
 struct GroupMemory {
     anchor: Option<Anchor>,
-    walk: Option<Walk>,
+    walk: Option<Box<Walk>>,
 }
 
 /// The memory of one stream.
@@ -324,7 +324,7 @@ impl Tracker {
                     });
                 }
                 let walk = Walk { points: points.clone(), deletions: view.deletions() };
-                self.groups.entry(name).walk = Some(walk);
+                self.groups.entry(name).walk = Some(Box::new(walk));
             }
             return None;
         }
