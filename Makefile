@@ -30,8 +30,8 @@ lag-report: ## print how often a lag is exact, for each workload and server vers
 
 bench: ## measure it beside redis_exporter, some ten minutes on an idle machine once it is built, and write docs/benchmarks.md
 	@scripts/need cargo cc
-	@lines=$$(scripts/test-servers redis-8.0 && scripts/bench-peer) && export $$lines && \
-	cargo bench --locked --profile image --bench side_by_side -- $(ARGS)
+	@lines=$$(scripts/test-servers redis-8.0 && scripts/bench-peer && scripts/static-binary) && export $$lines && \
+	cargo bench --locked --bench side_by_side -- $(ARGS)
 
 test-servers: ## fetch other Redis and Valkey versions to test against
 	@scripts/test-servers $(ARGS)

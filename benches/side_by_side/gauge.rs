@@ -62,6 +62,11 @@ pub struct Scrape {
     pub bytes: usize,
 }
 
+/// What the image has: another C library and another allocator than `cargo build` would give it.
+pub fn program() -> Result<PathBuf> {
+    crate::program("STREAMGAUGE_TEST_IMAGE_BINARY")
+}
+
 impl Gauge {
     /// Starts it on this server, where so many streams are, and waits for its first poll. It polls at this interval.
     pub fn start(
@@ -72,7 +77,7 @@ impl Gauge {
         arguments: &[&str],
     ) -> Result<Gauge> {
         let log = directory.join("streamgauge.log");
-        let program = Path::new(env!("CARGO_BIN_EXE_streamgauge"));
+        let program = program()?;
         let interval_text = format!("{}ms", interval.as_millis());
         let mut all: Vec<_> =
             ["serve", "--redis.url", url, "--redis.name", "main", "--log.format", "json"].into();
@@ -83,7 +88,7 @@ impl Gauge {
         all.extend(arguments);
         let all: Vec<_> = all.into_iter().map(str::to_owned).collect();
         let started = Instant::now();
-        let mut process = Process::spawn(program, &all, &log)?;
+        let mut process = Process::spawn(&program, &all, &log)?;
         let address = loop {
             process.check_alive(&log)?;
             if let Some(address) = told_in(&log, "serving")? {

@@ -52,6 +52,7 @@ fn main() -> Result<()> {
         return Err(format!("--only {unknown}: there are {}", names.join(", ")).into());
     }
     let (redis, exporter) = (server()?, program("STREAMGAUGE_BENCH_REDIS_EXPORTER")?);
+    gauge::program()?;
     thread::spawn(|| {
         thread::sleep(PATIENCE);
         eprintln!("the bench has taken longer than {PATIENCE:?}");

@@ -13,7 +13,7 @@ pub const FLAGS: [&str; 6] = [
 const HOW: &str = "`make bench` repeats all of this on any machine with Debian or Ubuntu, in some ten minutes, and writes this file; leave the
 machine alone meanwhile. `make bench ARGS='--only 2000'` measures one workload and writes nothing.
 
-- **Who takes part**: *streamgauge*, optimized as its image is, with its defaults but for the poll interval and limits that
+- **Who takes part**: *streamgauge*, the program of its image, with its defaults but for the poll interval and limits that
   let all streams in. *redis_exporter*, the newest that a Debian release offers, with
   FLAGS:
   all streams with groups and consumers, and of all else as little as it lets one choose. It asks Redis when it is scraped, so
