@@ -8,13 +8,13 @@ use super::snapshot::Group;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
     /// Heard of within the claim time.
-    pub active: u64,
+    pub active: u32,
     /// Silent for longer, with nothing pending: mostly waiting for entries.
-    pub idle: u64,
+    pub idle: u32,
     /// Silent for longer, and holding pending entries.
-    pub dead: u64,
+    pub dead: u32,
     /// Nothing pending and silent for so long that it will hardly come back.
-    pub ghost: u64,
+    pub ghost: u32,
     /// Pending entries of the dead: whoever claims by the claim time may have them.
     pub claimable: u64,
     /// Time since any of them was heard of; 0 where there is none.
@@ -44,7 +44,7 @@ impl Activity {
             } else {
                 &mut activity.idle
             };
-            *count += 1;
+            *count = count.saturating_add(1);
         }
         Some(Activity { silence: silence.unwrap_or_default(), ..activity })
     }
@@ -53,6 +53,7 @@ impl Activity {
     #[must_use]
     pub fn counts(&self) -> [(&'static str, u64); 4] {
         [("active", self.active), ("idle", self.idle), ("dead", self.dead), ("ghost", self.ghost)]
+            .map(|(word, count)| (word, count.into()))
     }
 }
 

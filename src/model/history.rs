@@ -47,6 +47,31 @@ pub struct Observation {
     pub activity: Option<Activity>,
 }
 
+/// What of an observation those after it are held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// As in [`Observation`].
+    pub at: UnixMicros,
+    /// As in [`Observation`].
+    pub stream: StreamFacts,
+    /// As in [`Observation`].
+    pub lag: (u64, u64),
+    /// As in [`Observation`].
+    pub pending: u64,
+    /// As in [`Observation`].
+    pub last_delivered: StreamId,
+    /// As in [`Observation`].
+    pub entries_read: Option<i64>,
+}
+
+impl Seen {
+    /// The lag where it is one number.
+    #[must_use]
+    pub fn exact_lag(&self) -> Option<u64> {
+        (self.lag.0 == self.lag.1).then_some(self.lag.0)
+    }
+}
+
 impl Observation {
     /// What a poll saw; `None` of a group that does not exist.
     #[must_use]
@@ -82,10 +107,17 @@ impl Observation {
         (self.lag.0.saturating_add(self.pending), self.lag.1.saturating_add(self.pending))
     }
 
+    /// What those after it are held against.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        let Observation { at, stream, lag, pending, last_delivered, entries_read, .. } = *self;
+        Seen { at, stream, lag, pending, last_delivered, entries_read }
+    }
+
     /// The lag where it is one number.
     #[must_use]
     pub fn exact_lag(&self) -> Option<u64> {
-        (self.lag.0 == self.lag.1).then_some(self.lag.0)
+        self.seen().exact_lag()
     }
 
     /// The pending entry with the lowest ID, where there is one and it could be read.
@@ -95,7 +127,7 @@ impl Observation {
     }
 
     /// Whether this can be what became of the other.
-    pub(super) fn follows(&self, before: &Observation) -> bool {
+    pub(super) fn follows(&self, before: &Seen) -> bool {
         let (now, then) = (&self.stream, &before.stream);
         let has_begun_anew = match (then.ends, now.ends) {
             (Some((then, _)), Some((now, _))) => now < then,
@@ -117,9 +149,10 @@ impl Observation {
             && !has_grown_by_itself
     }
 
-    /// Whether anything was delivered, again or for the first time, or acknowledged since the other.
-    fn has_moved_since(&self, before: &Observation) -> bool {
-        let was_redelivered = match (before.oldest(), self.oldest()) {
+    /// Whether anything was delivered, again or for the first time, or acknowledged since the other, whose oldest pending
+    /// entry was this.
+    fn has_moved_since(&self, before: &Seen, oldest: Option<&Oldest>) -> bool {
+        let was_redelivered = match (oldest, self.oldest()) {
             (Some(then), Some(now)) => then.id == now.id && now.deliveries > then.deliveries,
             _ => false,
         };
@@ -131,7 +164,7 @@ impl Observation {
 #[derive(Clone, Debug, Default)]
 pub struct History {
     points: Points,
-    latest: Option<Observation>,
+    latest: Option<Seen>,
     /// The latest one with a lag that is one number: the flow is counted from it on.
     base: Base,
     /// When anything was last seen to be delivered or acknowledged.
@@ -140,8 +173,18 @@ pub struct History {
     waits_since: Option<UnixMicros>,
     /// When something last waited or moved.
     busy_at: Option<UnixMicros>,
-    /// The oldest pending entry, and how often it had been delivered when it was first seen to be that.
-    oldest: Option<(StreamId, u64)>,
+    /// The oldest pending entry of the latest observation.
+    oldest: Option<Oldest>,
+}
+
+/// A pending entry with the lowest ID.
+#[derive(Clone, Copy, Debug)]
+struct Oldest {
+    id: StreamId,
+    /// How often it had been delivered when it was first seen to be that.
+    first: u64,
+    /// How often it has been by now.
+    deliveries: u64,
 }
 
 /// An observation, which mostly is the latest one.
@@ -150,7 +193,7 @@ enum Base {
     #[default]
     None,
     Latest,
-    Earlier(Box<Observation>),
+    Earlier(Box<Seen>),
 }
 
 impl History {
@@ -159,7 +202,8 @@ impl History {
         if self.latest.as_ref().is_some_and(|before| !now.follows(before)) {
             *self = History::default();
         }
-        let has_moved = self.latest.as_ref().is_some_and(|before| now.has_moved_since(before));
+        let oldest = self.oldest.as_ref();
+        let has_moved = self.latest.as_ref().is_some_and(|before| now.has_moved_since(before, oldest));
         if has_moved {
             self.moved_at = Some(now.at);
         }
@@ -167,9 +211,10 @@ impl History {
         if has_moved || now.waits() {
             self.busy_at = Some(now.at);
         }
-        self.oldest = now.oldest().map(|oldest| match self.oldest {
-            Some((id, first)) if id == oldest.id => (id, first.min(oldest.deliveries)),
-            _ => (oldest.id, oldest.deliveries),
+        self.oldest = now.oldest().map(|OldestPending { id, deliveries, .. }| {
+            let before = self.oldest.filter(|before| before.id == id);
+            let first = before.map_or(deliveries, |before| before.first.min(deliveries));
+            Oldest { id, first, deliveries }
         });
         let lost = self.count(now, micros(window));
         self.remember(now);
@@ -209,7 +254,7 @@ impl History {
         } else if let (Base::Latest, Some(before)) = (&self.base, self.latest) {
             self.base = Base::Earlier(Box::new(before));
         }
-        self.latest = Some(*now);
+        self.latest = Some(now.seen());
     }
 
     /// The points, oldest first.
@@ -229,7 +274,7 @@ impl History {
 
     /// What the latest poll saw.
     #[must_use]
-    pub fn latest(&self) -> Option<&Observation> {
+    pub fn latest(&self) -> Option<&Seen> {
         self.latest.as_ref()
     }
 
@@ -260,9 +305,7 @@ impl History {
     /// How often the oldest pending entry was delivered while it was seen to be that.
     #[must_use]
     pub fn redelivered(&self) -> u64 {
-        let deliveries =
-            self.latest.as_ref().and_then(Observation::oldest).map_or(0, |oldest| oldest.deliveries);
-        self.oldest.map_or(0, |(_, first)| deliveries.saturating_sub(first))
+        self.oldest.map_or(0, |oldest| oldest.deliveries.saturating_sub(oldest.first))
     }
 
     fn since(&self, at: Option<UnixMicros>) -> Duration {

@@ -241,7 +241,7 @@ impl Course {
     fn stalled(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
         let still = self.history.still();
         (still >= rules.claim_time).then(|| {
-            let active = now.activity.map(|activity| activity.active);
+            let active = now.activity.map(|activity| activity.active.into());
             let (backlog, consumers) = (now.backlog(), now.consumers);
             (State::Stalled, Reason::Still { backlog, active, consumers, still })
         })

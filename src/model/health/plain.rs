@@ -30,10 +30,10 @@ struct Marks {
 
 impl Plain {
     fn follow(&mut self, now: &Observation, rules: &Rules) {
-        if self.latest.is_some_and(|before| !now.follows(&before)) {
+        if self.latest.is_some_and(|before| !now.follows(&before.seen())) {
             (self.points, self.base) = (Vec::new(), None);
         }
-        let step = self.base.map_or_else(Step::default, |base| step(&base, now));
+        let step = self.base.map_or_else(Step::default, |base| step(&base.seen(), now));
         let flowed = step.flowed.unwrap_or_default();
         let total = |of: fn(&Point) -> u64, more: u64| self.points.last().map_or(0, of).saturating_add(more);
         self.points.push(Point {

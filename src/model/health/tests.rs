@@ -59,9 +59,9 @@ impl Group {
             (Duration::from_secs(self.silent), u64::from(pending > 0).min(self.consumers));
         let mut activity = Activity { silence, ..Activity::default() };
         if silence < Rules::default().claim_time {
-            activity.active = self.consumers;
+            activity.active = self.consumers as u32;
         } else {
-            (activity.dead, activity.idle) = (holders, self.consumers - holders);
+            (activity.dead, activity.idle) = (holders as u32, (self.consumers - holders) as u32);
             activity.claimable = pending;
         }
         let (idle, deliveries) = (Duration::from_secs(self.idle), self.deliveries);

@@ -106,7 +106,8 @@ impl View {
 #[derive(Clone, Debug, Default)]
 pub struct Ladder {
     rungs: Vec<Rung>,
-    before: Option<View>,
+    /// Whether the rungs belong to the snapshot before.
+    has_begun: bool,
 }
 
 /// What happened to the memory of a stream at a new snapshot.
@@ -119,17 +120,17 @@ pub enum Memory {
 }
 
 impl Ladder {
-    /// Takes in a new snapshot: carries the rungs over, or forgets them, and adds the free ones.
+    /// Takes in a new snapshot after the one `before`: carries the rungs over, or forgets them, and adds the free ones.
     ///
     /// `floor` is the ID below which deletions may hide from the highest deleted ID (trims that remove acknowledged
     /// entries from the middle, Redis 8.2 and later); rungs below it are not carried over deletions.
-    pub fn observe(&mut self, now: &View, floor: Option<StreamId>) -> Memory {
+    pub fn observe(&mut self, before: Option<&View>, now: &View, floor: Option<StreamId>) -> Memory {
         let mut memory = Memory::Kept;
-        if !self.before.is_some_and(|before| now.continues(&before)) {
+        if !before.is_some_and(|before| self.has_begun && now.continues(before)) {
             memory = Memory::Forgotten;
             self.rungs.clear();
         }
-        self.before = Some(*now);
+        self.has_begun = true;
         let Some((first, last)) = now.ends else {
             self.rungs.clear();
             return memory;
@@ -184,7 +185,7 @@ impl Ladder {
             if old.base != rung.base {
                 // Two proofs disagree: somebody has set the counters by hand.
                 self.rungs.clear();
-                self.before = None;
+                self.has_begun = false;
                 return Memory::Forgotten;
             }
             rung.low = rung.low.min(old.low);

@@ -102,13 +102,14 @@ impl Tracker {
             self.forget();
         }
         self.standing.keep(&mut self.groups);
+        let before = self.view();
         self.stream = *stream;
         let Some(view) = self.view() else {
             return self.forget();
         };
         // Where deletions can hide, no rung outlives one: how far acknowledged entries have come cannot be seen.
         let floor = self.trust.hidden_deletions.then_some(StreamId::new(u64::MAX, u64::MAX));
-        let memory = self.ladder.observe(&view, floor);
+        let memory = self.ladder.observe(before.as_ref(), &view, floor);
         let standing = &self.standing;
         self.ladder.drop_near(|rung| standing.is_within(rung.low..=rung.high));
         if memory == Memory::Forgotten {
@@ -185,7 +186,7 @@ impl Tracker {
             Identity::Other => {
                 self.forget();
                 // The free rungs of this snapshot stay.
-                self.ladder.observe(view, None);
+                self.ladder.observe(None, view, None);
                 self.witness.observe(false, view.ends.map(|(_, last)| last));
             }
         }

@@ -173,8 +173,8 @@ fn view(length: i64, added: i64, max_deleted: u64, last_generated: u64, ends: Op
 
 fn later(before: View, now: View) -> Memory {
     let mut ladder = Ladder::default();
-    ladder.observe(&before, None);
-    ladder.observe(&now, None)
+    ladder.observe(None, &before, None);
+    ladder.observe(Some(&before), &now, None)
 }
 
 const BEFORE: (i64, i64, u64, u64, Option<(u64, u64)>) = (10, 20, 8, 30, Some((11, 29)));
@@ -233,11 +233,11 @@ fn rungs_that_have_become_impossible_are_forgotten() {
     let before = view(length, added, max_deleted, last_generated, ends);
     let x = StreamId::new(20, 0);
     let mut ladder = Ladder::default();
-    ladder.observe(&before, None);
+    ladder.observe(None, &before, None);
     ladder.put(&before, x, x, 14);
     assert_eq!(ladder.at(&before, x), Some(6));
     let raised = view(11, 71, 8, 31, Some((12, 31)));
-    assert_eq!(ladder.observe(&raised, None), Memory::Forgotten);
+    assert_eq!(ladder.observe(Some(&before), &raised, None), Memory::Forgotten);
     assert_eq!(ladder.at(&raised, x), None);
 }
 
@@ -247,7 +247,7 @@ fn two_proofs_that_disagree_are_forgotten() {
     let before = view(length, added, max_deleted, last_generated, ends);
     let x = StreamId::new(20, 0);
     let mut ladder = Ladder::default();
-    ladder.observe(&before, None);
+    ladder.observe(None, &before, None);
     assert_eq!(ladder.put(&before, x, x, 14), Memory::Kept);
     assert_eq!(ladder.put(&before, x, x, 15), Memory::Forgotten);
     assert_eq!(ladder.at(&before, x), None);
@@ -267,7 +267,7 @@ fn a_rung_between_near_ones_stays_only_for_a_group() {
         (&[20, 21, 22, 23, 24], 22, &[1, 20, 22, 24, 40]),
     ] {
         let mut ladder = Ladder::default();
-        ladder.observe(&now, None);
+        ladder.observe(None, &now, None);
         for ms in middle {
             let x = StreamId::new(*ms, 0);
             assert_eq!(ladder.put(&now, x, x, *ms as i64), Memory::Kept);
