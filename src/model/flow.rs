@@ -24,7 +24,7 @@
 //! | the group's own counter of entries read was not ahead before | what was passed and the counter did not count, but no more than were removed |
 //! | the entry that was the first or the last of the stream is gone, and the last-delivered ID has not reached it | 1 |
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{
     history::{History, MOST_POINTS, Observation, Seen, micros},
@@ -104,24 +104,84 @@ fn read_at_most(before: &Seen, now: &Observation, added: u64) -> Option<u64> {
     (then <= place && read > 0 && read <= added.saturating_add(before.lag.0)).then_some(read)
 }
 
-/// How fast entries come and go, over the window or since the history began. `None` is not known.
+/// How fast entries come and go, over the window or since the history began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Flow {
-    /// Entries added to the stream per second.
-    pub added: Option<f64>,
-    /// Entries delivered per second.
-    pub delivered: Option<f64>,
-    /// Entries acknowledged, or dropped from those pending, per second.
-    pub acknowledged: Option<f64>,
-    /// Time until the backlog is empty at the pace of the last quarter of the window; `None` where it does not shrink, is
-    /// empty, or lost entries before they were delivered: that is no work that was done.
-    pub drain: Option<Duration>,
+    added: Known,
+    delivered: Known,
+    acknowledged: Known,
+    /// In seconds.
+    drain: Known,
 }
+
+/// A number that is known or not, in the room of a number: each group of a snapshot has four.
+#[derive(Clone, Copy)]
+struct Known(f64);
 
 /// What share of the time must be known for a rate to be told.
 const KNOWN_SHARE: f64 = 0.8;
 
+impl Known {
+    fn of(number: Option<f64>) -> Known {
+        Known(number.unwrap_or(f64::NAN))
+    }
+
+    fn get(self) -> Option<f64> {
+        Some(self.0).filter(|number| !number.is_nan())
+    }
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Known::of(None)
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
 impl Flow {
+    /// Of these numbers, as they are read again.
+    #[must_use]
+    pub fn new(rates: [Option<f64>; 3], drain: Option<Duration>) -> Flow {
+        let [added, delivered, acknowledged] = rates.map(Known::of);
+        Flow { added, delivered, acknowledged, drain: Known::of(drain.map(|drain| drain.as_secs_f64())) }
+    }
+
+    /// Entries added to the stream per second; `None` is not known.
+    #[must_use]
+    pub fn added(&self) -> Option<f64> {
+        self.added.get()
+    }
+
+    /// Entries delivered per second; `None` is not known.
+    #[must_use]
+    pub fn delivered(&self) -> Option<f64> {
+        self.delivered.get()
+    }
+
+    /// Entries acknowledged, or dropped from those pending, per second; `None` is not known.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<f64> {
+        self.acknowledged.get()
+    }
+
+    /// Seconds until the backlog is empty at the pace of the last quarter of the window; `None` where it does not shrink,
+    /// is empty, or lost entries before they were delivered: that is no work that was done.
+    #[must_use]
+    pub fn drain(&self) -> Option<f64> {
+        self.drain.get()
+    }
+
     /// By the history and what was read of it ([`History::quarters`]); nothing yet where it is too short for a pace to mean
     /// anything.
     #[must_use]
@@ -147,12 +207,10 @@ impl Flow {
             let seconds = last.backlog.0 as f64 / rate(shrunk, last.at - before.at);
             is_done.then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
         });
-        Flow {
-            added: latest.stream.entries_added.map(|_| rate(last.added - first.added, span)),
-            delivered: of_known(last.delivered - first.delivered),
-            acknowledged: of_known(last.acknowledged - first.acknowledged),
-            drain,
-        }
+        let added = latest.stream.entries_added.map(|_| rate(last.added - first.added, span));
+        let delivered = of_known(last.delivered - first.delivered);
+        let acknowledged = of_known(last.acknowledged - first.acknowledged);
+        Flow::new([added, delivered, acknowledged], drain)
     }
 }
 

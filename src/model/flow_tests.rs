@@ -201,20 +201,20 @@ fn rates_are_of_the_time_in_which_they_are_known() {
     // Too short for a pace.
     assert_eq!(observe(&truth, 1, true), Flow::default());
     let flow = observe(&truth, 10, true);
-    assert_eq!((flow.added, flow.delivered, flow.acknowledged), (Some(10.0), Some(4.0), Some(2.0)));
-    assert_eq!(flow.drain, None);
+    assert_eq!((flow.added(), flow.delivered(), flow.acknowledged()), (Some(10.0), Some(4.0), Some(2.0)));
+    assert_eq!(flow.drain(), None);
     // Not known for too long; and then for the whole time after all.
     truth.act(Act::Read(20));
     let flow = observe(&truth, 15, false);
-    assert!(flow.added.is_some());
-    assert_eq!((flow.delivered, flow.acknowledged, flow.drain), (None, None, None));
+    assert!(flow.added().is_some());
+    assert_eq!((flow.delivered(), flow.acknowledged(), flow.drain()), (None, None, None));
     let flow = observe(&truth, 20, true);
-    assert_eq!((flow.delivered, flow.acknowledged), (Some(3.0), Some(1.0)));
+    assert_eq!((flow.delivered(), flow.acknowledged()), (Some(3.0), Some(1.0)));
     // 80 wait; 40 of them are done in the ten seconds to which the last quarter belongs.
     truth.act(Act::Ack(40));
     let flow = observe(&truth, 30, true);
-    assert_eq!(flow.drain.map(|drain| drain.as_secs()), Some(10));
+    assert_eq!(flow.drain(), Some(10.0));
     // What is trimmed away unread leaves less to do, and no pace.
     truth.act(Act::Trim(70));
-    assert_eq!(observe(&truth, 40, true).drain, None);
+    assert_eq!(observe(&truth, 40, true).drain(), None);
 }

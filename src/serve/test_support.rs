@@ -240,12 +240,7 @@ fn shipping() -> Group {
         .into_iter()
         .collect())),
         health: Health {
-            flow: Flow {
-                added: Some(12.5),
-                delivered: Some(10.0),
-                acknowledged: Some(9.5),
-                drain: Some(Duration::from_millis(1500)),
-            },
+            flow: Flow::new([Some(12.5), Some(10.0), Some(9.5)], Some(Duration::from_millis(1500))),
             lost: Some(3),
             activity: Some(Activity { active: 1, dead: 1, claimable: 2, ..Activity::default() }),
             ..health(State::CatchingUp, Reason::Shrinks { backlog: (12, 12) })

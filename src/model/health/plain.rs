@@ -172,12 +172,9 @@ impl Plain {
             Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
         });
         let added = self.latest.and_then(|latest| latest.stream.entries_added);
-        Flow {
-            added: added.map(|_| rate(last.added - first.added, span)),
-            delivered: of_known(last.delivered - first.delivered),
-            acknowledged: of_known(last.acknowledged - first.acknowledged),
-            drain,
-        }
+        let added = added.map(|_| rate(last.added - first.added, span));
+        let delivered = of_known(last.delivered - first.delivered);
+        Flow::new([added, delivered, of_known(last.acknowledged - first.acknowledged)], drain)
     }
 }
 
