@@ -27,7 +27,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    history::{History, MOST_POINTS, Observation, Seen, micros},
+    history::{History, MOST_POINTS, Seen, micros},
     quarters::Quarters,
     stream_id::StreamId,
 };
@@ -54,7 +54,7 @@ pub struct Flowed {
 
 /// What happened from one observation, with a known lag, to a later one.
 #[must_use]
-pub fn step(before: &Seen, now: &Observation) -> Step {
+pub fn step(before: &Seen, now: &Seen) -> Step {
     let Some(lag) = now.exact_lag() else { return Step::default() };
     let added = now.stream.entries_added.zip(before.stream.entries_added);
     let added = added.and_then(|(now, before)| now.checked_sub(before));
@@ -81,7 +81,7 @@ pub fn step(before: &Seen, now: &Observation) -> Step {
 }
 
 /// Whether all that was removed had been delivered already at the first observation.
-fn spared_undelivered(before: &Seen, now: &Observation, removed: u64) -> bool {
+fn spared_undelivered(before: &Seen, now: &Seen, removed: u64) -> bool {
     let delivered = before.exact_lag().and_then(|lag| before.stream.length.checked_sub(lag));
     let deleted = now.stream.max_deleted;
     delivered.is_some_and(|delivered| removed <= delivered)
@@ -89,7 +89,7 @@ fn spared_undelivered(before: &Seen, now: &Observation, removed: u64) -> bool {
 }
 
 /// Whether an entry that had not been delivered is gone, with all before it.
-fn has_overtaken(before: &Seen, now: &Observation) -> bool {
+fn has_overtaken(before: &Seen, now: &Seen) -> bool {
     let is_lost =
         |id: StreamId| id > now.last_delivered && now.stream.ends.is_none_or(|(first, _)| id < first);
     before.stream.ends.is_some_and(|(first, last)| is_lost(first) || is_lost(last))
@@ -97,7 +97,7 @@ fn has_overtaken(before: &Seen, now: &Observation) -> bool {
 
 /// Most entries that can have been delivered, by the group's own counter. It counts each delivery, or is set to the place
 /// in the stream, which is ahead of that: so it never counts too few, unless it was ahead before.
-fn read_at_most(before: &Seen, now: &Observation, added: u64) -> Option<u64> {
+fn read_at_most(before: &Seen, now: &Seen, added: u64) -> Option<u64> {
     let place = i64::try_from(before.stream.entries_added?.checked_sub(before.exact_lag()?)?).ok()?;
     let (then, now) = (before.entries_read?, now.entries_read?);
     let read = u64::try_from(now.checked_sub(then)?).ok()?;

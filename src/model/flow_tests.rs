@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{activity::Activity, lag::StreamFacts, time::UnixMicros};
+use crate::model::{history::Observation, lag::StreamFacts, time::UnixMicros};
 
 /// A stream and one group with all that ever happened to them: the truth that a step is held against.
 #[derive(Clone, Default)]
@@ -72,11 +72,11 @@ impl Truth {
         (0..self.exists.len()).filter(|index| self.exists[*index])
     }
 
-    fn seen(&self, seconds: u64) -> Observation {
+    fn seen(&self, seconds: u64) -> Seen {
         let id = |number: usize| StreamId::new(number as u64, 0);
         let lag = self.existing().filter(|index| *index >= self.last_delivered).count() as u64;
         let first = self.existing().next();
-        Observation {
+        Seen {
             at: UnixMicros(seconds * 1_000_000),
             stream: StreamFacts {
                 length: self.existing().count() as u64,
@@ -89,9 +89,6 @@ impl Truth {
             pending: self.pending,
             last_delivered: id(self.last_delivered),
             entries_read: self.entries_read,
-            oldest_pending: Some(None),
-            consumers: 1,
-            activity: None::<Activity>,
         }
     }
 }
@@ -120,7 +117,7 @@ proptest! {
         for acts in polls {
             let before = truth.clone();
             acts.into_iter().for_each(|act| truth.act(act));
-            let step = step(&before.seen(10).seen(), &truth.seen(20));
+            let step = step(&before.seen(10), &truth.seen(20));
             let (delivered, acknowledged) =
                 (truth.delivered - before.delivered, truth.acknowledged - before.acknowledged);
             if let Some(flowed) = step.flowed {
@@ -139,7 +136,7 @@ fn between(before: &[Act], then: &[Act]) -> Step {
     before.iter().for_each(|act| truth.act(*act));
     let first = truth.seen(10);
     then.iter().for_each(|act| truth.act(*act));
-    step(&first.seen(), &truth.seen(20))
+    step(&first, &truth.seen(20))
 }
 
 #[test]
@@ -173,14 +170,14 @@ fn what_is_not_sure_is_not_told() {
     let before = truth.seen(10);
     truth.act(Act::Read(5));
     let now = truth.seen(20);
-    assert!(step(&before.seen(), &now).flowed.is_some());
+    assert!(step(&before, &now).flowed.is_some());
     for (what, before, now) in [
-        ("a lag between bounds", before, Observation { lag: (10, 15), ..now }),
-        ("Redis 6", before, Observation { stream: StreamFacts { entries_added: None, ..now.stream }, ..now }),
-        ("more pending than were delivered", before, Observation { pending: 6, ..now }),
-        ("a lag that grew by itself", Observation { lag: (3, 3), ..before }, now),
+        ("a lag between bounds", before, Seen { lag: (10, 15), ..now }),
+        ("Redis 6", before, Seen { stream: StreamFacts { entries_added: None, ..now.stream }, ..now }),
+        ("more pending than were delivered", before, Seen { pending: 6, ..now }),
+        ("a lag that grew by itself", Seen { lag: (3, 3), ..before }, now),
     ] {
-        assert_eq!(step(&before.seen(), &now), Step::default(), "{what}");
+        assert_eq!(step(&before, &now), Step::default(), "{what}");
     }
 }
 
@@ -191,7 +188,9 @@ fn rates_are_of_the_time_in_which_they_are_known() {
     let mut observe = |truth: &Truth, seconds, sure| {
         let seen = truth.seen(seconds);
         let lag = if sure { seen.lag } else { (1, 900) };
-        history.observe(&Observation { lag, ..seen }, window);
+        let seen = Seen { lag, ..seen };
+        let now = Observation { seen, oldest_pending: Some(None), consumers: 1, activity: None };
+        history.observe(&now, window);
         Flow::of(&history, history.quarters().as_ref(), window)
     };
     assert_eq!(observe(&truth, 0, true), Flow::default());

@@ -27,6 +27,19 @@ pub const MOST_POINTS: u32 = 48;
 /// What one poll saw of a group.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation {
+    /// What those after it are held against.
+    pub seen: Seen,
+    /// The pending entry with the lowest ID, and `None` within where nothing is pending; `None` where it could not be read.
+    pub oldest_pending: Option<Option<OldestPending>>,
+    /// Consumers that the group has.
+    pub consumers: u64,
+    /// How active they are; `None` where they were not read.
+    pub activity: Option<Activity>,
+}
+
+/// What of an observation those after it are held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
     /// Redis's clock.
     pub at: UnixMicros,
     /// The stream.
@@ -39,29 +52,6 @@ pub struct Observation {
     pub last_delivered: StreamId,
     /// The group's own counter of entries read; `None` where there is none, or it may not be relied on.
     pub entries_read: Option<i64>,
-    /// The pending entry with the lowest ID, and `None` within where nothing is pending; `None` where it could not be read.
-    pub oldest_pending: Option<Option<OldestPending>>,
-    /// Consumers that the group has.
-    pub consumers: u64,
-    /// How active they are; `None` where they were not read.
-    pub activity: Option<Activity>,
-}
-
-/// What of an observation those after it are held against.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen {
-    /// As in [`Observation`].
-    pub at: UnixMicros,
-    /// As in [`Observation`].
-    pub stream: StreamFacts,
-    /// As in [`Observation`].
-    pub lag: (u64, u64),
-    /// As in [`Observation`].
-    pub pending: u64,
-    /// As in [`Observation`].
-    pub last_delivered: StreamId,
-    /// As in [`Observation`].
-    pub entries_read: Option<i64>,
 }
 
 impl Seen {
@@ -70,36 +60,6 @@ impl Seen {
     pub fn exact_lag(&self) -> Option<u64> {
         (self.lag.0 == self.lag.1).then_some(self.lag.0)
     }
-}
-
-impl Observation {
-    /// What a poll saw; `None` of a group that does not exist.
-    #[must_use]
-    pub fn of(stream: &Stream, group: &Group, activity: Option<Activity>) -> Option<Observation> {
-        Some(Observation {
-            at: stream.redis_time,
-            stream: StreamFacts {
-                length: stream.length,
-                entries_added: stream.entries_added,
-                max_deleted: stream.max_deleted_entry_id,
-                last_generated: stream.last_generated_id,
-                ends: stream.ends,
-            },
-            lag: group.lag.bounds()?,
-            pending: group.pending,
-            last_delivered: group.last_delivered_id?,
-            entries_read: group.entries_read.filter(|_| stream.has_own_counters),
-            oldest_pending: group.oldest_pending.as_ref().ok().copied(),
-            consumers: group.consumer_count,
-            activity,
-        })
-    }
-
-    /// Whether anything is not yet delivered or not yet acknowledged. That is known even where the lag is not.
-    #[must_use]
-    pub fn waits(&self) -> bool {
-        self.lag.0 > 0 || self.pending > 0
-    }
 
     /// Bounds of all that is not yet acknowledged.
     #[must_use]
@@ -107,23 +67,10 @@ impl Observation {
         (self.lag.0.saturating_add(self.pending), self.lag.1.saturating_add(self.pending))
     }
 
-    /// What those after it are held against.
+    /// Whether anything is not yet delivered or not yet acknowledged. That is known even where the lag is not.
     #[must_use]
-    pub fn seen(&self) -> Seen {
-        let Observation { at, stream, lag, pending, last_delivered, entries_read, .. } = *self;
-        Seen { at, stream, lag, pending, last_delivered, entries_read }
-    }
-
-    /// The lag where it is one number.
-    #[must_use]
-    pub fn exact_lag(&self) -> Option<u64> {
-        self.seen().exact_lag()
-    }
-
-    /// The pending entry with the lowest ID, where there is one and it could be read.
-    #[must_use]
-    pub fn oldest(&self) -> Option<OldestPending> {
-        self.oldest_pending.flatten()
+    pub fn waits(&self) -> bool {
+        self.lag.0 > 0 || self.pending > 0
     }
 
     /// Whether this can be what became of the other.
@@ -148,6 +95,33 @@ impl Observation {
             && !has_begun_anew
             && !has_grown_by_itself
     }
+}
+
+impl Observation {
+    /// What a poll saw; `None` of a group that does not exist.
+    #[must_use]
+    pub fn of(stream: &Stream, group: &Group, activity: Option<Activity>) -> Option<Observation> {
+        let seen = Seen {
+            at: stream.redis_time,
+            stream: stream.facts(),
+            lag: group.lag.bounds()?,
+            pending: group.pending,
+            last_delivered: group.last_delivered_id?,
+            entries_read: group.entries_read.filter(|_| stream.has_own_counters),
+        };
+        Some(Observation {
+            seen,
+            oldest_pending: group.oldest_pending.as_ref().ok().copied(),
+            consumers: group.consumer_count,
+            activity,
+        })
+    }
+
+    /// The pending entry with the lowest ID, where there is one and it could be read.
+    #[must_use]
+    pub fn oldest(&self) -> Option<OldestPending> {
+        self.oldest_pending.flatten()
+    }
 
     /// Whether anything was delivered, again or for the first time, or acknowledged since the other, whose oldest pending
     /// entry was this.
@@ -156,7 +130,8 @@ impl Observation {
             (Some(then), Some(now)) => then.id == now.id && now.deliveries > then.deliveries,
             _ => false,
         };
-        self.last_delivered != before.last_delivered || self.pending < before.pending || was_redelivered
+        let now = &self.seen;
+        now.last_delivered != before.last_delivered || now.pending < before.pending || was_redelivered
     }
 }
 
@@ -165,16 +140,25 @@ impl Observation {
 pub struct History {
     points: Points,
     latest: Option<Seen>,
-    /// The latest one with a lag that is one number: the flow is counted from it on.
-    base: Base,
+    /// The latest one whose lag is one number, where that is not the latest of all: the flow is counted from it on.
+    base: Option<Box<Seen>>,
+    work: Work,
     /// When anything was last seen to be delivered or acknowledged.
     moved_at: Option<UnixMicros>,
-    /// Since when something has waited at every observation.
-    waits_since: Option<UnixMicros>,
-    /// When something last waited or moved.
-    busy_at: Option<UnixMicros>,
     /// The oldest pending entry of the latest observation.
     oldest: Option<Oldest>,
+}
+
+/// Whether something waits, and since when it does or does not.
+#[derive(Clone, Copy, Debug, Default)]
+enum Work {
+    /// Nothing was ever seen to wait or to move.
+    #[default]
+    None,
+    /// Something has waited at every observation since.
+    Waits(UnixMicros),
+    /// Nothing waits, and nothing has waited or moved since.
+    Done(UnixMicros),
 }
 
 /// A pending entry with the lowest ID.
@@ -187,48 +171,39 @@ struct Oldest {
     deliveries: u64,
 }
 
-/// An observation, which mostly is the latest one.
-#[derive(Clone, Debug, Default)]
-enum Base {
-    #[default]
-    None,
-    Latest,
-    Earlier(Box<Seen>),
-}
-
 impl History {
     /// Takes in what the latest poll saw. Returns how many more entries were surely lost.
     pub fn observe(&mut self, now: &Observation, window: Duration) -> u64 {
-        if self.latest.as_ref().is_some_and(|before| !now.follows(before)) {
+        if self.latest.as_ref().is_some_and(|before| !now.seen.follows(before)) {
             *self = History::default();
         }
         let oldest = self.oldest.as_ref();
         let has_moved = self.latest.as_ref().is_some_and(|before| now.has_moved_since(before, oldest));
         if has_moved {
-            self.moved_at = Some(now.at);
+            self.moved_at = Some(now.seen.at);
         }
-        self.waits_since = self.waits_since.or(Some(now.at)).filter(|_| now.waits());
-        if has_moved || now.waits() {
-            self.busy_at = Some(now.at);
-        }
+        self.work = match (self.work, self.latest) {
+            (Work::Waits(since), _) if now.seen.waits() => Work::Waits(since),
+            _ if now.seen.waits() => Work::Waits(now.seen.at),
+            _ if has_moved => Work::Done(now.seen.at),
+            (Work::Waits(_), Some(before)) => Work::Done(before.at),
+            (work, _) => work,
+        };
         self.oldest = now.oldest().map(|OldestPending { id, deliveries, .. }| {
             let before = self.oldest.filter(|before| before.id == id);
             let first = before.map_or(deliveries, |before| before.first.min(deliveries));
             Oldest { id, first, deliveries }
         });
-        let lost = self.count(now, micros(window));
-        self.remember(now);
+        let lost = self.count(&now.seen, micros(window));
+        self.remember(now.seen);
         lost
     }
 
     /// Adds a point, and drops what the window does not need. The flow is counted from one known lag to the next, over those
     /// that are not.
-    fn count(&mut self, now: &Observation, window: u64) -> u64 {
-        let base = match &self.base {
-            Base::None => None,
-            Base::Latest => self.latest.as_ref(),
-            Base::Earlier(base) => Some(&**base),
-        };
+    fn count(&mut self, now: &Seen, window: u64) -> u64 {
+        let base =
+            self.latest.as_ref().filter(|latest| latest.exact_lag().is_some()).or(self.base.as_deref());
         let step = base.map_or_else(Step::default, |base| flow::step(base, now));
         let flowed = step.flowed.unwrap_or_default();
         let before = self.points.latest().copied().unwrap_or_default();
@@ -248,13 +223,13 @@ impl History {
         step.lost
     }
 
-    fn remember(&mut self, now: &Observation) {
+    fn remember(&mut self, now: Seen) {
+        let before = self.latest.replace(now).filter(|before| before.exact_lag().is_some());
         if now.exact_lag().is_some() {
-            self.base = Base::Latest;
-        } else if let (Base::Latest, Some(before)) = (&self.base, self.latest) {
-            self.base = Base::Earlier(Box::new(before));
+            self.base = None;
+        } else if let Some(before) = before {
+            self.base = Some(Box::new(before));
         }
-        self.latest = Some(now.seen());
     }
 
     /// The points, oldest first.
@@ -287,19 +262,26 @@ impl History {
     /// How long something has waited without a pause, as far as was seen.
     #[must_use]
     pub fn waited(&self) -> Duration {
-        self.since(self.waits_since)
+        match self.work {
+            Work::Waits(since) => self.since(since),
+            Work::None | Work::Done(_) => Duration::ZERO,
+        }
     }
 
     /// How long something has waited and nothing was delivered or acknowledged.
     #[must_use]
     pub fn still(&self) -> Duration {
-        self.since(self.waits_since.max(self.waits_since.and(self.moved_at)))
+        self.moved_at.map_or(self.waited(), |at| self.waited().min(self.since(at)))
     }
 
     /// Time since something waited or moved; `None` if neither was ever seen.
     #[must_use]
     pub fn quiet(&self) -> Option<Duration> {
-        self.busy_at.map(|at| self.since(Some(at)))
+        match self.work {
+            Work::None => None,
+            Work::Waits(_) => Some(Duration::ZERO),
+            Work::Done(at) => Some(self.since(at)),
+        }
     }
 
     /// How often the oldest pending entry was delivered while it was seen to be that.
@@ -308,9 +290,9 @@ impl History {
         self.oldest.map_or(0, |oldest| oldest.deliveries.saturating_sub(oldest.first))
     }
 
-    fn since(&self, at: Option<UnixMicros>) -> Duration {
-        let passed = at.zip(self.latest.as_ref()).map(|(at, latest)| latest.at.0.saturating_sub(at.0));
-        Duration::from_micros(passed.unwrap_or(0))
+    fn since(&self, at: UnixMicros) -> Duration {
+        let now = self.latest.map_or(at, |latest| latest.at);
+        Duration::from_micros(now.0.saturating_sub(at.0))
     }
 }
 

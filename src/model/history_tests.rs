@@ -8,7 +8,7 @@ const WINDOW: Duration = Duration::from_secs(300);
 /// A group that was delivered `read` of `added` entries at this second; the entries are `1-0`, `2-0` and so on.
 fn at(seconds: u64, added: u64, read: u64, pending: u64) -> Observation {
     let id = |number| StreamId::new(number, 0);
-    Observation {
+    let seen = Seen {
         at: UnixMicros(seconds * 1_000_000),
         stream: StreamFacts {
             length: added,
@@ -21,10 +21,13 @@ fn at(seconds: u64, added: u64, read: u64, pending: u64) -> Observation {
         pending,
         last_delivered: id(read),
         entries_read: Some(i64::try_from(read).unwrap()),
-        oldest_pending: Some(None),
-        consumers: 1,
-        activity: None,
-    }
+    };
+    Observation { seen, oldest_pending: Some(None), consumers: 1, activity: None }
+}
+
+/// The same of another stream.
+fn with_stream(stream: StreamFacts, observation: Observation) -> Observation {
+    Observation { seen: Seen { stream, ..observation.seen }, ..observation }
 }
 
 fn after(observations: &[Observation]) -> History {
@@ -71,18 +74,19 @@ fn it_tells_how_often_the_oldest_entry_came_back() {
 #[test]
 fn what_cannot_follow_begins_anew() {
     let before = at(100, 10, 8, 3);
-    let longer =
-        Observation { stream: StreamFacts { length: 12, ..at(110, 11, 8, 3).stream }, ..at(110, 11, 8, 3) };
+    let stream = before.seen.stream;
+    let longer = at(110, 11, 8, 3);
+    let longer = with_stream(StreamFacts { length: 12, ..longer.seen.stream }, longer);
     let deleted = |ms| {
         let max_deleted = Some(StreamId::new(ms, 0));
-        Observation { stream: StreamFacts { max_deleted, ..before.stream }, ..before }
+        with_stream(StreamFacts { max_deleted, ..stream }, before)
     };
-    let old = Observation { stream: StreamFacts { entries_added: None, ..before.stream }, ..before };
+    let old = with_stream(StreamFacts { entries_added: None, ..stream }, before);
     let first = |ms| {
         let ends = Some((StreamId::new(ms, 0), StreamId::new(10, 0)));
-        Observation { stream: StreamFacts { ends, ..before.stream }, ..before }
+        with_stream(StreamFacts { ends, ..stream }, before)
     };
-    let empty = Observation { stream: StreamFacts { length: 0, ends: None, ..before.stream }, ..before };
+    let empty = with_stream(StreamFacts { length: 0, ends: None, ..stream }, before);
     for (what, before, now, goes_on) in [
         ("nothing new", before, before, true),
         ("more of all", before, at(110, 12, 11, 0), true),
@@ -110,7 +114,8 @@ proptest! {
         let spacing = micros(WINDOW) / u64::from(MOST_POINTS);
         for step in steps {
             now += step;
-            history.observe(&Observation { at: UnixMicros(now), ..at(0, 1, 1, 0) }, WINDOW);
+            let seen = Seen { at: UnixMicros(now), ..at(0, 1, 1, 0).seen };
+            history.observe(&Observation { seen, ..at(0, 1, 1, 0) }, WINDOW);
             let times: Vec<_> = history.points().iter().map(|point| point.at).collect();
             prop_assert_eq!(times.last(), Some(&now));
             prop_assert!(times.len() <= MOST_POINTS as usize + 3, "{}", times.len());

@@ -175,7 +175,7 @@ impl Course {
             false => Trend::Unknown,
         };
         if self.trend == Trend::Rising {
-            self.rose_at = Some(now.at);
+            self.rose_at = Some(now.seen.at);
         }
         self.loses = self.keeps_losing(now, quarters.as_ref(), rules);
         let (state, reason) = self.judge(now, quarters.as_ref(), rules);
@@ -190,14 +190,14 @@ impl Course {
 
     fn judge(&self, now: &Observation, quarters: Option<&Quarters>, rules: &Rules) -> Verdict {
         let has_touched = || trend::has_touched(self.history.points(), quarters, rules.floor);
-        if !now.waits() {
+        if !now.seen.waits() {
             return match self.history.quiet() {
                 Some(quiet) if quiet < QUIET => self.losing().unwrap_or((State::Ok, Reason::NothingWaits)),
                 _ => (State::Idle, Reason::NothingToDo),
             };
         }
         let otherwise = || {
-            if now.pending > 0 && now.oldest_pending.is_none() {
+            if now.seen.pending > 0 && now.oldest_pending.is_none() {
                 return (State::Unknown, Reason::Unread);
             }
             if has_touched() {
@@ -225,14 +225,14 @@ impl Course {
     fn deserted(&self, now: &Observation, rules: &Rules) -> Option<Verdict> {
         let untouched = now.oldest().map_or(Duration::ZERO, |oldest| oldest.idle);
         let has_waited = self.history.waited().max(untouched) >= rules.claim_time;
-        let (backlog, consumers) = (now.backlog(), now.consumers);
+        let (backlog, consumers) = (now.seen.backlog(), now.consumers);
         let silence = now.activity.map_or(Duration::ZERO, |activity| activity.silence);
         let verdict = (State::NoConsumers, Reason::Deserted { backlog, consumers, silence });
         if consumers == 0 {
             return (backlog.0 > rules.floor || has_waited).then_some(verdict);
         }
         let activity = now.activity?;
-        let may_be_waiting = now.lag.0 == 0 && activity.idle > 0;
+        let may_be_waiting = now.seen.lag.0 == 0 && activity.idle > 0;
         let has_some = activity.counts().iter().any(|(_, count)| *count > 0);
         (has_waited && has_some && activity.active == 0 && !may_be_waiting).then_some(verdict)
     }
@@ -242,7 +242,7 @@ impl Course {
         let still = self.history.still();
         (still >= rules.claim_time).then(|| {
             let active = now.activity.map(|activity| activity.active.into());
-            let (backlog, consumers) = (now.backlog(), now.consumers);
+            let (backlog, consumers) = (now.seen.backlog(), now.consumers);
             (State::Stalled, Reason::Still { backlog, active, consumers, still })
         })
     }
@@ -273,20 +273,20 @@ impl Course {
     fn keeps_losing(&self, now: &Observation, quarters: Option<&Quarters>, rules: &Rules) -> bool {
         let (Some(quarters), Some(last)) = (quarters, self.history.points().latest()) else { return false };
         let (middle, late) = (quarters.lost_by_middle, quarters.late.lost);
-        let begins = now.backlog().0 > rules.floor && middle < late && late < last.lost;
+        let begins = now.seen.backlog().0 > rules.floor && middle < late && late < last.lost;
         self.is_long(rules) && (begins || self.loses && middle < last.lost)
     }
 
     /// Whether the backlog rises, or did a moment ago and is not done yet.
     fn rises(&self, now: &Observation, has_touched: impl Fn() -> bool, rules: &Rules) -> bool {
-        let passed = self.rose_at.and_then(|at| now.at.0.checked_sub(at.0)).map(Duration::from_micros);
+        let passed = self.rose_at.and_then(|at| now.seen.at.0.checked_sub(at.0)).map(Duration::from_micros);
         self.trend == Trend::Rising
             || self.is_long(rules) && passed.is_some_and(|passed| passed < QUIET) && !has_touched()
     }
 
     /// Rules 12 to 14.
     fn by_trend(&self, now: &Observation, rules: &Rules) -> Verdict {
-        let backlog = now.backlog();
+        let backlog = now.seen.backlog();
         match self.trend {
             Trend::Falling => (State::CatchingUp, Reason::Shrinks { backlog }),
             Trend::Level | Trend::Rising => (State::Ok, Reason::Trendless { backlog }),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     flow::{Step, step},
-    history::{MOST_POINTS, micros},
+    history::{MOST_POINTS, Seen, micros},
     lag::StreamFacts,
     points::Point,
     stream_id::StreamId,
@@ -15,8 +15,8 @@ use crate::model::{
 #[derive(Clone, Default)]
 struct Plain {
     points: Vec<Point>,
-    latest: Option<Observation>,
-    base: Option<Observation>,
+    latest: Option<Seen>,
+    base: Option<Seen>,
     trend: Trend,
     loses: bool,
 }
@@ -29,11 +29,11 @@ struct Marks {
 }
 
 impl Plain {
-    fn follow(&mut self, now: &Observation, rules: &Rules) {
-        if self.latest.is_some_and(|before| !now.follows(&before.seen())) {
+    fn follow(&mut self, now: &Seen, rules: &Rules) {
+        if self.latest.is_some_and(|before| !now.follows(&before)) {
             (self.points, self.base) = (Vec::new(), None);
         }
-        let step = self.base.map_or_else(Step::default, |base| step(&base.seen(), now));
+        let step = self.base.map_or_else(Step::default, |base| step(&base, now));
         let flowed = step.flowed.unwrap_or_default();
         let total = |of: fn(&Point) -> u64, more: u64| self.points.last().map_or(0, of).saturating_add(more);
         self.points.push(Point {
@@ -146,7 +146,7 @@ impl Plain {
         *self.points.iter().rfind(|point| point.at <= at).unwrap_or(&self.points[0])
     }
 
-    fn keeps_losing(&self, now: &Observation, rules: &Rules) -> bool {
+    fn keeps_losing(&self, now: &Seen, rules: &Rules) -> bool {
         let (first, last) = self.ends();
         let lost_by = |share: u64| self.latest_by(last.at - (last.at - first.at) / share).lost;
         let (middle, late) = (lost_by(2), lost_by(4));
@@ -250,7 +250,7 @@ impl World {
         let id = |number| StreamId::new(number, 0);
         let lag = self.added - self.read.max(self.removed);
         let pending = self.read - self.acknowledged;
-        Observation {
+        let seen = Seen {
             at: UnixMicros(self.now),
             stream: StreamFacts {
                 length: self.added - self.removed,
@@ -264,10 +264,8 @@ impl World {
             pending,
             last_delivered: id(self.read),
             entries_read: i64::try_from(self.read).ok().filter(|_| self.has_counter),
-            oldest_pending: Some(None),
-            consumers: 1,
-            activity: None,
-        }
+        };
+        Observation { seen, oldest_pending: Some(None), consumers: 1, activity: None }
     }
 }
 
@@ -292,7 +290,7 @@ proptest! {
             let rules = rules(windows[place * windows.len() / acts.len()]);
             let now = world.seen();
             let health = course.follow(&now, &rules);
-            plain.follow(&now, &rules);
+            plain.follow(&now.seen, &rules);
             prop_assert_eq!(course.history.points().iter().collect::<Vec<_>>(), &plain.points[..]);
             prop_assert_eq!((course.trend, course.loses), (plain.trend, plain.loses));
             let quarters = course.history.quarters();

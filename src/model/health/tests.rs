@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{lag::StreamFacts, snapshot::OldestPending, stream_id::StreamId, time::UnixMicros};
+use crate::model::{
+    history::Seen, lag::StreamFacts, snapshot::OldestPending, stream_id::StreamId, time::UnixMicros,
+};
 
 /// A group as it is at some second, with rates in entries per second.
 #[derive(Clone, Copy)]
@@ -66,7 +68,7 @@ impl Group {
         }
         let (idle, deliveries) = (Duration::from_secs(self.idle), self.deliveries);
         let oldest = OldestPending { id: id(acknowledged + 1), idle, deliveries, is_deleted: None };
-        Observation {
+        let seen = Seen {
             at: UnixMicros(second * 1_000_000),
             stream: StreamFacts {
                 length: added,
@@ -79,10 +81,9 @@ impl Group {
             pending,
             last_delivered: id(delivered),
             entries_read: None,
-            oldest_pending: Some((pending > 0).then_some(oldest)),
-            consumers: self.consumers,
-            activity: Some(activity),
-        }
+        };
+        let oldest_pending = Some((pending > 0).then_some(oldest));
+        Observation { seen, oldest_pending, consumers: self.consumers, activity: Some(activity) }
     }
 }
 
@@ -213,9 +214,9 @@ fn entries_that_nobody_claims() {
         let id = StreamId::new(900, 0);
         let idle = Duration::from_secs(second);
         now.oldest_pending = Some(Some(OldestPending { id, idle, deliveries: 1, is_deleted: None }));
-        now.pending = 5;
-        now.lag = (0, 0);
-        now.last_delivered = StreamId::new(1000 + second, 0);
+        now.seen.pending = 5;
+        now.seen.lag = (0, 0);
+        now.seen.last_delivered = StreamId::new(1000 + second, 0);
         now.activity = Some(Activity { active: 1, dead: 1, claimable: 5, ..Activity::default() });
         course.follow(&now, &Rules::default())
     };
@@ -249,11 +250,17 @@ fn what_is_not_known_is_not_ok() {
     }));
     assert_eq!(unread[0], Unknown);
     // A lag that is only bounded proves that something waits, and mostly no trend.
-    let bounded = run(|now| Observation { lag: (now.lag.0.min(1), now.lag.1 * 9), ..now });
+    let bounded = run(|mut now| {
+        now.seen.lag = (now.seen.lag.0.min(1), now.seen.lag.1 * 9);
+        now
+    });
     assert!(bounded.iter().all(|state| [Unknown, Ok, Idle].contains(state)), "{bounded:?}");
     assert!(bounded[..9].iter().all(|state| *state == Unknown), "{bounded:?}");
     // But what needs no lag is told.
-    let deserted = run(|now| Observation { lag: (1, 900), consumers: 0, ..now });
+    let deserted = run(|mut now| {
+        (now.seen.lag, now.consumers) = ((1, 900), 0);
+        now
+    });
     assert!(deserted[12..].iter().all(|state| *state == NoConsumers), "{deserted:?}");
 }
 
@@ -270,12 +277,13 @@ fn trimmed_before_delivery() {
         let first = group.added as u64 - 299;
         group.delivered = (group.delivered + 2.0).max(first as f64);
         group.acknowledged = group.delivered;
-        now.stream.length = 300;
-        now.stream.ends = now.stream.ends.map(|(_, last)| (StreamId::new(first, 0), last));
-        now.last_delivered = StreamId::new(group.delivered as u64, 0);
-        now.lag = (group.added as u64 - group.delivered as u64, group.added as u64 - group.delivered as u64);
-        (now.pending, now.oldest_pending) = (0, Some(None));
-        now.entries_read = Some(read as i64);
+        now.seen.stream.length = 300;
+        now.seen.stream.ends = now.seen.stream.ends.map(|(_, last)| (StreamId::new(first, 0), last));
+        now.seen.last_delivered = StreamId::new(group.delivered as u64, 0);
+        now.seen.lag =
+            (group.added as u64 - group.delivered as u64, group.added as u64 - group.delivered as u64);
+        (now.seen.pending, now.oldest_pending) = (0, Some(None));
+        now.seen.entries_read = Some(read as i64);
         let health = course.follow(&now, &Rules::default());
         states.push(health.state);
         assert!(health.lost.unwrap() <= second * 18);
@@ -300,7 +308,8 @@ fn another_clock_or_stream_begins_anew() {
     }
     assert_eq!(see(&slow(400)).state, FallingBehind);
     // A failover to older data.
-    let older = Observation { at: slow(405).at, ..slow(300) };
+    let mut older = slow(300);
+    older.seen.at = slow(405).seen.at;
     let health = see(&older);
     assert_eq!((health.state, health.flow), (Unknown, Flow::default()));
 }
@@ -369,8 +378,9 @@ proptest! {
             (0..120u64).map(|step| {
                 group.reads = random() * 40.0;
                 (0..5).for_each(|_| group.second(&mut || 0.5));
-                let at = UnixMicros(start + step * 5_000_000);
-                course.follow(&Observation { at, ..group.seen(0) }, &Rules::default())
+                let mut now = group.seen(0);
+                now.seen.at = UnixMicros(start + step * 5_000_000);
+                course.follow(&now, &Rules::default())
             }).collect::<Vec<_>>()
         };
         let (one, other) = (run(start), run(0));
