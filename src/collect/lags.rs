@@ -5,14 +5,9 @@
 //! than what it is held against. What is read for an age comes out of what the counts leave of the budget. The one entry
 //! that most of them would be asked for once more is foreseen, and asked for at first.
 
-use std::{
-    collections::{BTreeMap, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
-    ops::Range,
-};
-
 use super::{
-    ask::{self, Ask, BYTES_OF_GROUP, StreamAnswer},
+    align::align,
+    ask::{self, Ask, StreamAnswer},
     connect::Link,
     tracking::{LARGE, Tracking},
     trust::{Identity, ServerInfo},
@@ -24,7 +19,7 @@ use crate::{
         lag::{
             Lag,
             pages::{Pages, Wish},
-            tracker::{Tracker, Trust, oldest::Oldest},
+            tracker::Trust,
             undelivered::Undelivered,
         },
         name::{Name, Names},
@@ -33,37 +28,16 @@ use crate::{
 };
 
 mod allot;
+mod watched;
 
 use allot::{Allotted, Left, Size, allot};
-
-/// After this time, and up to half as long again, a tracker forgets: counters that were set by hand cannot always be
-/// told from honest ones. Spread by the stream's name, so that not all forget at once.
-const LIFETIME_SECONDS: u64 = 3600;
+use watched::{FORESIGHT, Watched};
 
 /// Most entries of the first page of a stream, from which the size of its entries is learned.
 const FIRST_PAGE: u64 = 16;
 
 /// Most entries that are asked for at once: then what they took is known before more are.
 const ENTRIES_AT_ONCE: u64 = 1000;
-
-/// Polls for which an entry is foreseen that none of them has needed.
-const FORESIGHT: u8 = 4;
-
-/// What is remembered of one stream.
-struct Watched {
-    tracker: Tracker,
-    oldest: Oldest,
-    /// When it is believed, by Redis's clock. One that goes back behind the beginning would put off the end.
-    lifetime: Range<UnixMicros>,
-    /// Bytes of the larger one of the first and the last entry, which XINFO STREAM returns whole.
-    ends_bytes: u64,
-    /// Groups that it has.
-    groups: u64,
-    /// Polls for which an entry will be foreseen, unless one needs it: then it begins anew.
-    foresight: u8,
-    /// Average size of an entry in a page; `None` before the first one.
-    entry_bytes: Option<u64>,
-}
 
 /// What waits for a group: how many entries, and which of them the longest, or why that could not be read.
 pub type Waiting = (Lag, Result<Undelivered, Fault>);
@@ -106,8 +80,9 @@ pub struct Lags {
     trust: Trust,
     /// Redis's clock at the latest poll.
     now: UnixMicros,
-    /// Each in a box: a node of the map has room for eleven, and is often half empty.
-    watched: BTreeMap<Name, Box<Watched>>,
+    /// The streams of the latest poll, in the order of their names, which gives each its place. Of one that was not read yet
+    /// nothing is remembered.
+    streams: Vec<(Name, Option<Box<Watched>>)>,
     /// Where in the list of streams that wish to read the next poll begins, so that each gets its turn.
     turn: usize,
     /// Polls so far, as a changing number.
@@ -120,7 +95,7 @@ pub struct Lags {
 #[derive(Debug)]
 pub struct Open {
     /// Its place in the list of streams.
-    pub index: usize,
+    pub place: usize,
     /// The stream by what is known so far.
     pub measured: Result<Measured, Fault>,
     /// What it wishes to read.
@@ -132,19 +107,6 @@ impl Wishes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.of_lags.is_empty() && self.of_ages.is_empty()
-    }
-}
-
-impl Watched {
-    /// Bytes that XINFO STREAM and XINFO GROUPS will have, by their latest answers.
-    fn bytes(&self) -> u64 {
-        let groups = self.groups.saturating_mul(BYTES_OF_GROUP);
-        self.ends_bytes.saturating_mul(2).saturating_add(groups)
-    }
-
-    /// The entry that it will probably take to tell the lags.
-    fn foreseen(&self) -> Option<Wish> {
-        if self.foresight > 0 { self.tracker.foreseen() } else { None }
     }
 }
 
@@ -165,9 +127,9 @@ impl Lags {
     /// Nothing is remembered yet.
     #[must_use]
     pub fn new(budget: Budget) -> Self {
-        let (watched, names) = Default::default();
+        let (streams, names) = Default::default();
         let (trust, now) = (Trust::NONE, UnixMicros(0));
-        Lags { budget, server: None, trust, now, watched, turn: 0, polls: 0, names }
+        Lags { budget, server: None, trust, now, streams, turn: 0, polls: 0, names }
     }
 
     /// From the next poll on, within this budget.
@@ -175,11 +137,30 @@ impl Lags {
         self.budget = budget;
     }
 
+    /// A poll of these streams begins, whose names come in order: from now on each is told by its place among them.
+    pub fn begin(&mut self, info: &ServerInfo, now: UnixMicros, names: &[&Name]) {
+        let mut trust = info.trust;
+        // Where no byte may be read, not even the witness can be looked up: then nothing is remembered.
+        trust.memory &= self.budget.bytes_per_poll > 0;
+        if self.server.as_ref() != Some(&info.identity) || self.trust != trust {
+            self.streams.clear();
+        }
+        (self.server, self.trust, self.now) = (Some(info.identity.clone()), trust, now);
+        align(&mut self.streams, names, |(known, _), name| known.cmp(name), |name| ((*name).clone(), None));
+        for (_, watched) in &mut self.streams {
+            watched.take_if(|watched| !watched.lifetime.contains(&now));
+        }
+    }
+
+    fn watched(&self, place: usize) -> Option<&Watched> {
+        self.streams[place].1.as_deref()
+    }
+
     /// How a stream is asked for over a connection, by what is known of it, and what is foreseen for it.
     #[must_use]
-    pub fn ask(&self, name: &Name, tracking: &Tracking) -> Ask {
-        let Some(watched) = self.watched.get(name) else {
-            return Ask::Stream(name.clone(), Vec::new(), 0);
+    pub fn ask(&self, place: usize, tracking: &Tracking) -> Ask {
+        let (name, Some(watched)) = &self.streams[place] else {
+            return Ask::Stream(self.streams[place].0.clone(), Vec::new(), 0);
         };
         let bytes = watched.bytes();
         match tracking.is_on() && watched.ends_bytes >= LARGE {
@@ -194,8 +175,8 @@ impl Lags {
     }
 
     /// Entries of a stream may not be read: none is foreseen before one was read.
-    pub fn foresee_nothing(&mut self, name: &Name) {
-        if let Some(watched) = self.watched.get_mut(name) {
+    pub fn foresee_nothing(&mut self, place: usize) {
+        if let Some(watched) = &mut self.streams[place].1 {
             watched.foresight = 0;
         }
     }
@@ -203,24 +184,14 @@ impl Lags {
     /// Whether any stream has large entries.
     #[must_use]
     pub fn has_large(&self) -> bool {
-        self.watched.values().any(|watched| watched.ends_bytes >= LARGE)
-    }
-
-    /// A poll of these streams begins, whose names come in order.
-    pub fn begin(&mut self, info: &ServerInfo, now: UnixMicros, names: &[&Name]) {
-        let mut trust = info.trust;
-        // Where no byte may be read, not even the witness can be looked up: then nothing is remembered.
-        trust.memory &= self.budget.bytes_per_poll > 0;
-        if self.server.as_ref() != Some(&info.identity) || self.trust != trust {
-            self.watched.clear();
-        }
-        (self.server, self.trust, self.now) = (Some(info.identity.clone()), trust, now);
-        self.watched
-            .retain(|name, watched| watched.lifetime.contains(&now) && names.binary_search(&name).is_ok());
+        self.streams
+            .iter()
+            .filter_map(|(_, watched)| watched.as_ref())
+            .any(|watched| watched.ends_bytes >= LARGE)
     }
 
     /// Takes in what the first question about a stream brought, while others are on their way.
-    pub fn take_first(&mut self, name: &Name, answer: Result<StreamAnswer, Fault>) -> First {
+    pub fn take_first(&mut self, place: usize, answer: Result<StreamAnswer, Fault>) -> First {
         let of_group = match self.budget.bytes_per_poll {
             0 => 0,
             _ => self.budget.entries_per_group,
@@ -233,11 +204,11 @@ impl Lags {
                     read += page.ids.len() as u64;
                     pages.put(wish, page.ids);
                 }
-                Ok(self.take_in(name, answer, &mut pages, &mut of_ages))
+                Ok(self.take_in(place, answer, &mut pages, &mut of_ages))
             }
             Err(fault) => {
                 // It may have gone to another node of a cluster, and come back.
-                self.watched.remove(name);
+                self.streams[place].1 = None;
                 Err(fault)
             }
         };
@@ -249,23 +220,14 @@ impl Lags {
     /// pages of their own, the oldest undelivered entries.
     fn take_in(
         &mut self,
-        name: &Name,
+        place: usize,
         answer: StreamAnswer,
         pages: &mut Pages,
         of_ages: &mut Pages,
     ) -> Measured {
         let (now, trust) = (self.now, self.trust);
-        let watched = self.watched.entry(name.clone()).or_insert_with(|| {
-            Box::new(Watched {
-                tracker: Tracker::new(trust),
-                oldest: Oldest::default(),
-                lifetime: now..UnixMicros(now.0.saturating_add(lifetime_micros(name))),
-                ends_bytes: 0,
-                groups: 0,
-                foresight: 0,
-                entry_bytes: None,
-            })
-        });
+        let (name, watched) = &mut self.streams[place];
+        let watched = watched.get_or_insert_with(|| Box::new(Watched::new(name, trust, now)));
         watched.ends_bytes = answer.stream.ends_bytes;
         watched.groups = answer.stream.groups;
         let stream = answer.stream.facts();
@@ -297,8 +259,8 @@ impl Lags {
     ///
     /// # Errors
     /// A fault that concerns the whole server. A stream that fails at the second question gets its fault.
-    pub async fn count(&mut self, link: &mut Link, names: &[&Name], open: &mut [Open]) -> Result<u64, Fault> {
-        let start = open.partition_point(|open| open.index < self.turn);
+    pub async fn count(&mut self, link: &mut Link, open: &mut [Open]) -> Result<u64, Fault> {
+        let start = open.partition_point(|open| open.place < self.turn);
         open.rotate_left(start);
         self.polls = self.polls.wrapping_add(1);
         let (mut read, mut bytes, mut turn, mut starved) = (0, 0, None, None);
@@ -308,16 +270,16 @@ impl Lags {
                 entries: self.budget.entries_per_poll.saturating_sub(read),
                 bytes: self.budget.bytes_per_poll.saturating_sub(bytes),
             };
-            let sizes: Vec<_> = rest.iter().map(|open| self.size(names[open.index])).collect();
+            let sizes: Vec<_> = rest.iter().map(|open| self.size(open.place)).collect();
             let Allotted { streams, cut, cut_ages } = allot(rest, &sizes, self.polls, left);
             starved = starved.or(cut_ages);
             // The next poll begins where this one ends; a stream that had the whole budget lets the others go first.
-            turn = cut.map(|cut| cut + usize::from(read == 0 && cut == rest[0].index));
+            turn = cut.map(|cut| cut + usize::from(read == 0 && cut == rest[0].place));
             let (batch, later) = std::mem::take(&mut rest).split_at_mut(streams);
             rest = if turn.is_some() { &mut [] } else { later };
-            for (name, ids, of_page) in self.count_batch(link, names, batch).await? {
+            for (place, ids, of_page) in self.count_batch(link, batch).await? {
                 (read, bytes) = (read + ids, bytes + of_page);
-                self.learn_size(name, ids, of_page);
+                self.learn_size(place, ids, of_page);
             }
         }
         self.turn = turn.or(starved).unwrap_or(0);
@@ -325,8 +287,8 @@ impl Lags {
     }
 
     /// How large the entries of a stream are.
-    fn size(&self, name: &Name) -> Size {
-        let watched = self.watched.get(name);
+    fn size(&self, place: usize) -> Size {
+        let watched = self.watched(place);
         let learned = watched.and_then(|watched| watched.entry_bytes);
         let entry_bytes = learned.or(watched.map(|watched| watched.ends_bytes)).unwrap_or(0).max(1);
         // One entry is always worth its bytes: without it nothing could ever be counted.
@@ -334,17 +296,16 @@ impl Lags {
         Size { entry_bytes, fitting: if learned.is_some() { fitting } else { fitting.min(FIRST_PAGE) } }
     }
 
-    /// Asks for the pages of some streams and measures these anew. Returns, for each stream, the entries and bytes read.
-    async fn count_batch<'n>(
+    /// Asks for the pages of some streams and measures these anew. Returns, for the place of each stream, the entries and bytes read.
+    async fn count_batch(
         &mut self,
         link: &mut Link,
-        names: &[&'n Name],
         batch: &mut [Open],
-    ) -> Result<Vec<(&'n Name, u64, u64)>, Fault> {
+    ) -> Result<Vec<(usize, u64, u64)>, Fault> {
         let mut batch: Vec<_> = batch.iter_mut().filter(|open| !open.wishes.is_empty()).collect();
         let asks = batch.iter().map(|open| {
-            let (name, wishes) = (names[open.index], &open.wishes);
-            let bytes = self.watched.get(name).map_or(0, |watched| watched.bytes());
+            let (name, wishes) = (&self.streams[open.place].0, &open.wishes);
+            let bytes = self.watched(open.place).map_or(0, Watched::bytes);
             Ask::Stream(name.clone(), [&wishes.of_lags[..], &wishes.of_ages].concat(), bytes)
         });
         let (asks, known) = (asks.collect(), &mut self.names);
@@ -352,7 +313,6 @@ impl Lags {
         link.ask(asks, |ask, replies, _| answers.push(ask::stream_answer(ask, replies, known))).await?;
         let mut sizes = Vec::with_capacity(batch.len());
         for (open, answer) in batch.iter_mut().zip(answers) {
-            let name = names[open.index];
             match answer {
                 Ok(mut answer) => {
                     let (mut pages, mut of_ages) = (Pages::new(0), Pages::new(0));
@@ -362,8 +322,8 @@ impl Lags {
                         let of_lags = place < open.wishes.of_lags.len();
                         if of_lags { &mut pages } else { &mut of_ages }.put(wish, page.ids);
                     }
-                    sizes.push((name, ids, bytes));
-                    open.measured = Ok(self.take_in(name, answer, &mut pages, &mut of_ages));
+                    sizes.push((open.place, ids, bytes));
+                    open.measured = Ok(self.take_in(open.place, answer, &mut pages, &mut of_ages));
                 }
                 Err(fault) if fault.kind == FaultKind::Vanished => open.measured = Err(fault),
                 // What the first question brought is true all the same.
@@ -378,16 +338,10 @@ impl Lags {
     }
 
     /// Larger entries count at once, smaller ones by and by: the next page may be of the larger sort again.
-    fn learn_size(&mut self, name: &Name, ids: u64, bytes: u64) {
-        if let (Some(watched), Some(average)) = (self.watched.get_mut(name), bytes.checked_div(ids)) {
+    fn learn_size(&mut self, place: usize, ids: u64, bytes: u64) {
+        if let (Some(watched), Some(average)) = (&mut self.streams[place].1, bytes.checked_div(ids)) {
             let before = watched.entry_bytes.unwrap_or(0);
             watched.entry_bytes = Some(average.max(before / 4 * 3).max(1));
         }
     }
-}
-
-fn lifetime_micros(name: &Name) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    (LIFETIME_SECONDS + hasher.finish() % (LIFETIME_SECONDS / 2)) * 1_000_000
 }

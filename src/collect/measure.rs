@@ -117,11 +117,11 @@ impl Round<'_> {
         }
         link.take_changes();
         link.tracking.keep(self.names);
-        let asks = self.names.iter().map(|name| lags.ask(name, &link.tracking)).collect();
+        let asks = (0..self.names.len()).map(|place| lags.ask(place, &link.tracking)).collect();
         let again = self.ask(link, lags, asks, 0..self.names.len()).await?;
         // Those that have changed meanwhile are asked for once more, and so are those where too much was asked for.
         let asks = again.iter().map(|place| {
-            lags.foresee_nothing(self.names[*place]);
+            lags.foresee_nothing(*place);
             Ask::Stream(self.names[*place].clone(), Vec::new(), 0)
         });
         let asks = asks.collect();
@@ -132,11 +132,11 @@ impl Round<'_> {
     /// Reads entries for those that wish to, and settles them.
     async fn count(&mut self, link: &mut Link, lags: &mut Lags) -> Result<(), Fault> {
         let mut open = mem::take(&mut self.open);
-        open.sort_unstable_by_key(|open| open.index);
-        self.entries_read += lags.count(link, self.names, &mut open).await?;
+        open.sort_unstable_by_key(|open| open.place);
+        self.entries_read += lags.count(link, &mut open).await?;
         let mut further = mem::take(&mut self.further);
-        for Open { index, measured, .. } in open {
-            self.settle(index, measured, &mut further);
+        for Open { place, measured, .. } in open {
+            self.settle(place, measured, &mut further);
         }
         self.ask(link, lags, further, iter::empty()).await?;
         Ok(())
@@ -219,12 +219,12 @@ impl Round<'_> {
         answer: Result<StreamAnswer, Fault>,
         further: &mut VecDeque<Ask>,
     ) {
-        let First { measured, wishes, read } = lags.take_first(self.names[place], answer);
+        let First { measured, wishes, read } = lags.take_first(place, answer);
         self.entries_read += read;
         if wishes.is_empty() {
             self.settle(place, measured, further);
         } else {
-            self.open.push(Open { index: place, measured, wishes });
+            self.open.push(Open { place, measured, wishes });
         }
     }
 

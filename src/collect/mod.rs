@@ -8,12 +8,14 @@
 //! [`discover`]s streams (all nodes in one [`search`]), and [`measure`]s them: questions ([`ask`]) go out in a
 //! [`pipeline`] of [`request`]s, the [`commands`] that a user needs, over the [`wire`]; replies ([`resp`]) are [`decode`]d
 //! into the model, but for what did not change since ([`tracking`]), and [`lags`] keeps what earlier polls proved, as far as
-//! the process can be [`trust`]ed. The [`chronicle`] remembers what polls saw of each group, to judge it by. Of what was
+//! the process can be [`trust`]ed. The [`chronicle`] remembers what polls saw of each group, to judge it by; what is
+//! remembered is [`align`]ed with what is there. Of what was
 //! judged there is a [`tally`]; the [`journal`] logs what changes, with what it [`told`] of groups before it, and
 //! [`backoff`] spares a server that is down. [`check`] takes the same way
 //! once, and tells of each step.
 //! No other layer speaks Redis's protocol, but the demo, which writes, and does so by the redis crate.
 
+pub mod align;
 pub mod ask;
 pub mod assignment;
 pub mod backoff;

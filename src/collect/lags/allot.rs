@@ -58,10 +58,10 @@ pub fn allot(open: &mut [Open], sizes: &[Size], polls: usize, mut left: Left) ->
         left.take(size.of(of_ages));
         asked += counted + of_ages;
         if is_cut_of_ages {
-            cut_ages = cut_ages.or(Some(open.index));
+            cut_ages = cut_ages.or(Some(open.place));
         }
         if is_cut {
-            return Allotted { streams: place + 1, cut: Some(open.index), cut_ages };
+            return Allotted { streams: place + 1, cut: Some(open.place), cut_ages };
         }
     }
     Allotted { streams: open.len(), cut: None, cut_ages }
@@ -136,10 +136,10 @@ mod tests {
         Wish { from: id(from), to: id(99), upwards: true, count, share: Share::Whole }
     }
 
-    fn open(index: usize, of_lags: u64, ages: u64) -> Open {
+    fn open(place: usize, of_lags: u64, ages: u64) -> Open {
         let of_ages = (0..ages).map(|from| wish(from, 1)).collect();
         let wishes = Wishes { of_lags: vec![wish(0, of_lags)], of_ages };
-        Open { index, measured: Err(Fault::new(FaultKind::Unexpected, "not asked")), wishes }
+        Open { place, measured: Err(Fault::new(FaultKind::Unexpected, "not asked")), wishes }
     }
 
     fn granted(open: &[Open]) -> Vec<(u64, usize)> {
