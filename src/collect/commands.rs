@@ -148,7 +148,7 @@ commands! {
     CLIENT_SETINFO: "CLIENT SETINFO", Always, &[V6, V7_2], false,
         "shows streamgauge by its name in `CLIENT LIST`", "the name there; nothing is reported";
     INFO: "INFO", Always, Servers::ALL, false,
-        "the version, and whether the server was restarted, has failed over, or is a replica without its primary",
+        "the version, and whether the server was restarted, has failed over, or is a replica without its primary; with large entries, whether anything happened that it does not tell of",
         "nothing is remembered between polls, so more lags are counted or bounded; whether a pending entry between the ends of its stream still exists is not known; the data of a replica without its primary is taken for current; streams with large entries are read in each poll; nothing is reported, but with Sentinels every number is lost, since what was the primary may be a replica by now";
     TIME: "TIME", Always, Servers::ALL, true, "the clock that ages are told by", "every number: the poll fails";
     CLIENT_TRACKING: "CLIENT TRACKING", Always, &[V7_0, V7_2], false,

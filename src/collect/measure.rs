@@ -190,6 +190,9 @@ impl Round<'_> {
                 _ => link.tracking.forget(self.names[*place]),
             }
         }
+        if later.iter().any(|(_, heard)| !matches!(heard, Heard::Refused)) {
+            link.notice_untold().await?;
+        }
         link.take_changes();
         let (mut again, mut further) = (Vec::new(), VecDeque::new());
         for (place, heard) in later {

@@ -6,7 +6,8 @@
 //! (`CLIENT TRACKING`, opted in to for these keys), and as long as it does not, only the groups are asked for. What it tells
 //! comes in order with its replies: where nothing was told before a reply, nothing has changed before it.
 //!
-//! Whatever adds or removes entries is told of. `XSETID` is not: so what is known is read anew after `LIFETIME`.
+//! Whatever adds or removes entries is told of, `FLUSHALL` and a replica's new data too. `UNTOLD` is not: how often each of
+//! it was run is asked for (`INFO commandstats`) after the replies that anything known is used with.
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,7 @@ use std::{
 use super::{
     commands,
     connect::Link,
-    decode::{GroupInfo, StreamInfo},
+    decode::{self, GroupInfo, StreamInfo},
     request::Requests,
 };
 use crate::model::{fault::Fault, name::Name};
@@ -27,7 +28,10 @@ pub const LARGE: u64 = 16 * 1024;
 /// What takes part in it: no server before Redis 7.0 is asked for it.
 pub const COMMANDS: [&str; 2] = ["CLIENT TRACKING", "CLIENT CACHING"];
 
-/// Time after which what is known is read anew, changed or not.
+/// Commands that change what is known, without a word of Redis; and the one that makes it forget how often they were run.
+const UNTOLD: [&str; 3] = ["swapdb", "xsetid", "config|resetstat"];
+
+/// Time after which what is known is read anew, changed or not: a server that only resembles Redis may tell of less.
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// What Redis tells of, over one connection: another one begins anew.
@@ -35,6 +39,8 @@ const LIFETIME: Duration = Duration::from_secs(300);
 pub struct Tracking {
     state: State,
     known: HashMap<Name, (StreamInfo, Instant)>,
+    /// How often each of `UNTOLD` was run, and how long that took: what Redis says of it, if anything.
+    untold: [Option<String>; UNTOLD.len()],
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +121,24 @@ impl Link {
         requests.add(&commands::CLIENT_TRACKING, &["ON".into(), "OPTIN".into()]);
         let is_on = self.request(&requests).await?.iter().all(|reply| reply.error().is_none());
         self.tracking.state = if is_on { State::On } else { State::Refused };
+        if is_on { self.notice_untold().await } else { Ok(()) }
+    }
+
+    /// Forgets all that is known if anything has happened meanwhile that Redis does not tell of.
+    ///
+    /// # Errors
+    /// No reply, or an error that concerns the whole server.
+    pub async fn notice_untold(&mut self) -> Result<(), Fault> {
+        let stats = self.request(&Requests::one(&commands::INFO, &["commandstats".into()])).await?[0];
+        let untold = UNTOLD.map(|command| decode::info_field(stats, &format!("cmdstat_{command}")));
+        // There are some of any server: at least of the commands before this one.
+        let has_stats = stats.bytes().is_some_and(|text| text.windows(8).any(|word| word == b"cmdstat_"));
+        if !has_stats {
+            self.tracking.give_up();
+        } else if untold != self.tracking.untold {
+            self.tracking.known.clear();
+            self.tracking.untold = untold;
+        }
         Ok(())
     }
 
