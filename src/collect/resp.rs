@@ -21,6 +21,15 @@ const DEEPEST: usize = 32;
 /// Most bytes of replies at once: places in them are numbers of 32 bits.
 const MOST_BYTES: usize = 1 << 30;
 
+/// Most values of replies at once: 900,000 consumers fit. Fewer in unit tests.
+const MOST_PARTS: usize = if cfg!(test) { 1 << 12 } else { 1 << 23 };
+
+/// Most keys that are kept of those told to have changed: of more, all count as changed. Fewer in unit tests.
+const MOST_CHANGES: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
+
+/// Bytes that are kept for what comes next.
+const KEPT: usize = 256 * 1024;
+
 /// Bytes that do not follow the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not Redis's protocol: {0}")]
@@ -100,14 +109,18 @@ impl Replies {
 
     /// They have been read. What has come after them is moved up only once there is little of it, or much before it.
     pub fn clear(&mut self) {
-        const KEPT: usize = 256 * 1024;
-        if self.at == self.bytes.len() || self.at > KEPT {
-            self.bytes.drain(..self.at);
-            self.bytes.shrink_to(KEPT);
-            self.at = 0;
-        }
         self.whole = 0;
         self.parts.clear();
+        if self.at == self.bytes.len() || self.at > KEPT {
+            self.drop_read();
+        }
+    }
+
+    /// Drops the bytes that no part is of any more.
+    fn drop_read(&mut self) {
+        self.bytes.drain(..self.at);
+        self.bytes.shrink_to(KEPT);
+        self.at = 0;
     }
 
     /// Scans one value; of a list, its head. False where not all of it has come.
@@ -156,6 +169,9 @@ impl Replies {
             b'#' | b',' | b'(' => Part::Other,
             _ => return Err(Malformed("a value has an unknown type")),
         };
+        if self.parts.len() == MOST_PARTS || end > MOST_BYTES {
+            return Err(Malformed("there is too much in the replies"));
+        }
         self.at = end;
         self.parts.push(part);
         if let Part::List { items, .. } = part {
@@ -193,7 +209,12 @@ impl Replies {
             self.open.pop();
             if is_aside {
                 self.hear(place);
-                return self.parts.truncate(place);
+                self.parts.truncate(place);
+                // Nothing but such may come for long.
+                if place == 0 && self.at > KEPT {
+                    self.drop_read();
+                }
+                return;
             }
             let within = self.parts.len() - place;
             if let Part::List { parts, .. } = &mut self.parts[place] {
@@ -222,6 +243,9 @@ impl Replies {
             [Part::List { is_map: false, .. }, what, keys @ ..] if text(what) == Some(b"invalidate") => {
                 self.changes.all |= matches!(keys, [Part::Nil]);
                 self.changes.keys.extend(keys.iter().filter_map(text).map(Box::from));
+                if self.changes.keys.len() > MOST_CHANGES {
+                    self.changes = Changes { all: true, keys: Vec::new() };
+                }
             }
             _ => {}
         }

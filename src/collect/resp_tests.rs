@@ -160,3 +160,35 @@ fn errors_come_in_two_parts() {
         parsed(bytes.as_bytes(), |reply| assert_eq!(reply.error().unwrap().parts(), (code, rest)));
     }
 }
+
+#[test]
+fn a_flood_of_values_ends() {
+    let mut replies = Replies::default();
+    replies.buffer().extend(b"*4294967295\r\n");
+    let mut values = 0;
+    while replies.have(1).is_ok() {
+        replies.buffer().extend(b":1\r\n:1\r\n:1\r\n:1\r\n");
+        values += 4;
+        assert!(values <= MOST_PARTS);
+    }
+    assert!(values >= MOST_PARTS / 2);
+}
+
+#[test]
+fn a_flood_of_what_is_told_takes_no_room() {
+    let mut replies = Replies::default();
+    for number in 0..200_000 {
+        let key = format!("stream-{number:06}");
+        replies.buffer().extend(format!(">2\r\n$10\r\ninvalidate\r\n*1\r\n$13\r\n{key}\r\n").as_bytes());
+        assert_eq!(replies.have(1), Ok(false));
+        assert!(replies.buffer().capacity() <= 4 * KEPT, "{}", replies.buffer().capacity());
+    }
+    let Changes { all, keys } = replies.take_changes();
+    assert!(all && keys.len() <= MOST_CHANGES, "{}", keys.len());
+    replies.buffer().extend(b"+PONG\r\n");
+    assert_eq!(replies.have(1), Ok(true));
+    assert_eq!(
+        replies.iter().next().and_then(|reply| reply.bytes().map(<[u8]>::to_vec)),
+        Some(b"PONG".to_vec())
+    );
+}
