@@ -30,13 +30,17 @@ use tokio_rustls::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-/// Most connections at once. When a further one comes, the one that has been idle for longest gives way; while all are
-/// busy, it waits.
+use super::sending::Sending;
+
+/// Most connections at once. When a further one comes, the oldest idle one gives way, or else the oldest to a client that does
+/// not take its answer; while all are busy, it waits.
 const MAX_CONNECTIONS: usize = 512;
 /// Longest time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a client may take to send the head of a request, and to stay idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time a client may take for the rest of an answer once it does not take it as fast as it comes.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Most bytes of the headers of an HTTP/2 request: a user of Kubernetes may be in hundreds of groups.
 const MAX_HEADERS: u32 = 256 * 1024;
@@ -154,7 +158,8 @@ impl Server {
                 answer
             }
         });
-        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let sending = Sending::new(stream, TAKE_TIMEOUT, seat.member.is_sending.clone());
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(sending), service);
         if let Err(error) = watcher.watch(connection.into_owned()).await {
             tracing::debug!(%error, "connection ended early");
         }
@@ -173,6 +178,8 @@ struct Crowd {
 struct Member {
     /// Requests that are being answered.
     busy: AtomicUsize,
+    /// Whether an answer waits for the client to take it.
+    is_sending: Arc<AtomicBool>,
     evicted: CancellationToken,
     peer: std::sync::OnceLock<Arc<Peer>>,
     changed: Arc<Notify>,
@@ -186,7 +193,8 @@ struct Seat {
 }
 
 impl Crowd {
-    /// Takes a place, which the oldest idle connection gives up where there is none: a stranger's rather than a known one's.
+    /// Takes a place, which the oldest connection that is not busy gives up where there is none: an idle one rather than one
+    /// in the midst of an answer, a stranger's rather than a known one's.
     async fn enter(self: &Arc<Self>) -> Seat {
         loop {
             let changed = self.changed.notified();
@@ -204,12 +212,16 @@ impl Crowd {
             let is_idle = |member: &Member| member.busy.load(Ordering::Acquire) == 0;
             let is_known =
                 |member: &Member| member.peer.get().is_some_and(|peer| peer.is_known.load(Ordering::Relaxed));
+            let is_sending = |member: &Member| member.is_sending.load(Ordering::Acquire);
             let idle = members.iter().filter(|(_, member)| is_idle(member));
-            let (&oldest, _) = idle.min_by_key(|(number, member)| (is_known(member), **number))?;
+            let order =
+                |(number, member): &(&u64, &Arc<Member>)| (is_sending(member), is_known(member), **number);
+            let (&oldest, _) = idle.min_by_key(order)?;
             members.remove(&oldest)?.evicted.cancel();
         }
         let member = Arc::new(Member {
             busy: AtomicUsize::new(0),
+            is_sending: Arc::default(),
             evicted: CancellationToken::new(),
             peer: std::sync::OnceLock::new(),
             changed: self.changed.clone(),

@@ -25,6 +25,7 @@ pub mod prometheus;
 pub mod report;
 pub mod requests;
 pub mod scaling;
+pub mod sending;
 pub mod table;
 pub mod tls;
 

@@ -2,14 +2,18 @@
 //! be true in each.
 
 use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Duration,
 };
 
 use crate::support::{
     exporter::{Launch, Streamgauge},
     fake::FakeRedis,
     http::{self, Answer},
+    process::allow_open_files,
     redis::RedisServer,
     samples::Samples,
     tool::{needs, promtool_check},
@@ -202,4 +206,40 @@ fn servers_come_and_go_while_it_is_scraped() {
             wait::until_true("all to be measured", || servers(&gauge.get("/metrics", &[GZIP])).1 == names);
         }
     });
+}
+
+/// Of the connections that may be open at once, those in the midst of an answer are the last to give way.
+#[test]
+fn a_slow_reader_outlasts_a_crowd_of_idle_connections() {
+    needs!("redis-server");
+    allow_open_files(2000);
+    let redis = RedisServer::start();
+    // More text than the kernel takes off the exporter's hands.
+    let fill = "for s = 1, 1000 do for g = 1, 20 do \
+                redis.call('XGROUP', 'CREATE', 'stream-' .. s, 'group-' .. g, '0', 'MKSTREAM') end end";
+    redis.ask::<Option<String>>(&["EVAL", fill, "0"]);
+    let gauge = Streamgauge::of(&redis.url(), &["--poll.interval", "1h"]);
+    let mut slow = TcpStream::connect(gauge.address).unwrap();
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nhost: streamgauge\r\nconnection: close\r\n\r\n").unwrap();
+    // Until nothing more comes, since nothing is read.
+    let mut arrived = vec![0; 64 << 20];
+    let mut steady = (0, 0);
+    wait::until_true("the answer to be stuck", || {
+        thread::sleep(Duration::from_millis(20));
+        let bytes = slow.peek(&mut arrived).unwrap();
+        steady = if bytes == steady.0 { (bytes, steady.1 + 1) } else { (bytes, 0) };
+        steady.1 == 20
+    });
+    let crowd: Vec<_> = (0..600).map(|_| TcpStream::connect(gauge.address).unwrap()).collect();
+    assert_eq!(gauge.get("/-/healthy", &[]).status, 200);
+    let mut answer = Vec::new();
+    slow.read_to_end(&mut answer).unwrap();
+    drop(crowd);
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let length = String::from_utf8_lossy(&answer[..head]).lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().unwrap())
+    });
+    assert!(steady.0 < answer.len(), "all {} bytes came at once", answer.len());
+    assert_eq!(length, Some(answer.len() - head));
 }

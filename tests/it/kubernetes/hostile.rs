@@ -12,6 +12,7 @@ use super::{Adapter, EXTERNAL, FRONT_PROXY, USER, refusal};
 use crate::support::{
     https::{Https, Protocol, runtime},
     pki::{Authority, Pair},
+    process::allow_open_files,
     redis::RedisServer,
     wait,
 };
@@ -183,16 +184,6 @@ fn a_crowd_of_strangers_keeps_nobody_out() {
         let open = adapter.gauge.metrics().value("process_open_fds").unwrap();
         if open < 100.0 { Ok(()) } else { Err(open.to_string()) }
     });
-}
-
-/// Lets this process have so many open files, where it may.
-fn allow_open_files(count: u64) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_some_and(|current| current < count) {
-        setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum })
-            .expect("ten thousand connections need as many open files: raise the hard limit (ulimit -Hn)");
-    }
 }
 
 /// A client that sends its request byte by byte, and one that never reads its answer.

@@ -101,3 +101,13 @@ pub fn run(mut command: Command, stdin: &[u8]) -> Output {
         stderr: fs::read(process.stderr.0.path()).unwrap(),
     }
 }
+
+/// Lets this process have so many open files, where it may.
+pub fn allow_open_files(count: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|current| current < count) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum })
+            .expect("so many connections need as many open files: raise the hard limit (ulimit -Hn)");
+    }
+}
