@@ -31,6 +31,9 @@ pub const COMMANDS: [&str; 2] = ["CLIENT TRACKING", "CLIENT CACHING"];
 /// Commands that change what is known, without a word of Redis; and the one that makes it forget how often they were run.
 const UNTOLD: [&str; 3] = ["swapdb", "xsetid", "config|resetstat"];
 
+/// The command that tells of them, which is counted as well.
+const TELLS: &str = "info";
+
 /// Time after which what is known is read anew, changed or not: a server that only resembles Redis may tell of less.
 const LIFETIME: Duration = Duration::from_secs(300);
 
@@ -41,6 +44,8 @@ pub struct Tracking {
     known: HashMap<Name, (StreamInfo, Instant)>,
     /// How often each of `UNTOLD` was run, and how long that took: what Redis says of it, if anything.
     untold: [Option<String>; UNTOLD.len()],
+    /// How often `TELLS` was run: fewer times than before where that was forgotten meanwhile.
+    told: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,15 +135,17 @@ impl Link {
     /// No reply, or an error that concerns the whole server.
     pub async fn notice_untold(&mut self) -> Result<(), Fault> {
         let stats = self.request(&Requests::one(&commands::INFO, &["commandstats".into()])).await?[0];
-        let untold = UNTOLD.map(|command| decode::info_field(stats, &format!("cmdstat_{command}")));
-        // There are some of any server: at least of the commands before this one.
-        let has_stats = stats.bytes().is_some_and(|text| text.windows(8).any(|word| word == b"cmdstat_"));
-        if !has_stats {
+        let of = |command: &str| decode::info_field(stats, &format!("cmdstat_{command}"));
+        let calls = |stat: String| stat.strip_prefix("calls=")?.split(',').next()?.parse().ok();
+        let (untold, told) = (UNTOLD.map(of), of(TELLS).and_then(calls));
+        // Right after it was forgotten there is no count of it.
+        let told = told.unwrap_or(0);
+        if !stats.bytes().is_some_and(|text| text.windows(8).any(|word| word == b"cmdstat_")) {
             self.tracking.give_up();
-        } else if untold != self.tracking.untold {
+        } else if untold != self.tracking.untold || told <= self.tracking.told {
             self.tracking.known.clear();
-            self.tracking.untold = untold;
         }
+        (self.tracking.untold, self.tracking.told) = (untold, told);
         Ok(())
     }
 
