@@ -142,7 +142,7 @@ const RECORDED: [(&str, &str); 12] = [
     ("pending-none", "XPENDING orders idle - + 1"),
     ("range", "XRANGE orders 0-1 9-0 COUNT 3"),
     ("time", "TIME"),
-    ("scan", "SCAN 0 COUNT 1000 TYPE stream"),
+    ("scan", "SCAN 0 COUNT 400 TYPE stream"),
     ("replication", "INFO replication"),
     ("no-such-key", "XINFO STREAM nothing"),
     ("no-such-group", "XINFO CONSUMERS orders nobody"),

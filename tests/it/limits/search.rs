@@ -12,7 +12,13 @@ use crate::support::{
 };
 
 /// Pages of keys that the fake has: each cursor is the number of its page.
-const PAGES: usize = 1500;
+const PAGES: usize = 3750;
+
+/// Most pages in one poll until all were seen once.
+const AT_FIRST: usize = 2500;
+
+/// The same later on.
+const LATER: usize = 500;
 
 /// What a fake was asked: a page of keys, or `None` for the time, which is asked for once in each poll.
 type Asked = Arc<Mutex<Vec<Option<usize>>>>;
@@ -68,11 +74,11 @@ fn a_poll_searches_a_bounded_number_of_keys() {
     let (redis, asked) = vast(|_| None);
     let gauge = Streamgauge::of(&redis.url(), &["--streams", "*,named"]);
     let polls = until_polls(&asked, 5);
-    assert_eq!(polls[0], (0..1000).collect::<Vec<_>>());
-    assert_eq!(polls[1], (1000..1500).collect::<Vec<_>>());
+    assert_eq!(polls[0], (0..AT_FIRST).collect::<Vec<_>>());
+    assert_eq!(polls[1], (AT_FIRST..PAGES).collect::<Vec<_>>());
     // All keys were seen once: there is no hurry any more.
-    assert_eq!(polls[2], (0..200).collect::<Vec<_>>());
-    assert_eq!(polls[3], (200..400).collect::<Vec<_>>());
+    assert_eq!(polls[2], (0..LATER).collect::<Vec<_>>());
+    assert_eq!(polls[3], (LATER..2 * LATER).collect::<Vec<_>>());
     gauge
         .until("streamgauge_poll_complete", Some(1.0))
         .check(&[(r#"redis_stream_length{stream="orders"}"#, Some(10.0)), ("redis_up", Some(1.0))]);
@@ -120,16 +126,16 @@ fn info(words: &[&str], run_id: &str) -> Option<Reply> {
 fn after_a_broken_connection_to_the_same_process_the_search_goes_on() {
     let cut = AtomicBool::new(true);
     let (redis, asked) = vast(move |words| {
-        let breaks = page(words) == Some(1200) && cut.swap(false, Ordering::SeqCst);
+        let breaks = page(words) == Some(3000) && cut.swap(false, Ordering::SeqCst);
         if breaks { Some(Reply::Cut(String::new())) } else { info(words, "one") }
     });
     let gauge = Streamgauge::of(&redis.url(), &[]);
     gauge.until("streamgauge_poll_complete", Some(1.0));
     // On the new connection, the process is asked who it is, and for the time with it.
     let polls = until_polls(&asked, 4);
-    assert_eq!(polls[1], (1000..=1200).collect::<Vec<_>>());
-    assert_eq!(polls[2], (1200..1500).collect::<Vec<_>>());
-    assert_eq!(polls[3].len(), 200);
+    assert_eq!(polls[1], (AT_FIRST..=3000).collect::<Vec<_>>());
+    assert_eq!(polls[2], (3000..PAGES).collect::<Vec<_>>());
+    assert_eq!(polls[3].len(), LATER);
     assert_eq!(redis.connections(), 2);
 }
 
@@ -138,7 +144,7 @@ fn another_process_is_searched_as_a_whole() {
     let breaks = Arc::new(AtomicUsize::new(0));
     let broken = breaks.clone();
     let (redis, asked) = vast(move |words| {
-        if page(words) == Some(300) && broken.fetch_add(1, Ordering::SeqCst) == 1 {
+        if page(words) == Some(LATER + LATER / 2) && broken.fetch_add(1, Ordering::SeqCst) == 1 {
             return Some(Reply::Cut(String::new()));
         }
         let run_id = if broken.load(Ordering::SeqCst) < 2 { "one" } else { "two" };
@@ -147,8 +153,8 @@ fn another_process_is_searched_as_a_whole() {
     let gauge = Streamgauge::of(&redis.url(), &[]);
     // The first two polls are the first round, the next two begin the second one; then the process is another one.
     let polls = until_polls(&asked, 8);
-    let begun = polls[4..].iter().position(|poll| poll.len() == 1000).map(|place| &polls[place + 4]);
-    assert_eq!(begun, Some(&(0..1000).collect()), "{:?}", polls.iter().map(Vec::len).collect::<Vec<_>>());
+    let begun = polls[4..].iter().position(|poll| poll.len() == AT_FIRST).map(|place| &polls[place + 4]);
+    assert_eq!(begun, Some(&(0..AT_FIRST).collect()), "{:?}", polls.iter().map(Vec::len).collect::<Vec<_>>());
     gauge.until("streamgauge_poll_complete", Some(1.0));
     assert_eq!(gauge.logged("redis is up; its keys are still being searched").len(), 2);
 }
