@@ -47,6 +47,8 @@ pub struct Party {
     /// Redis's CPU for so many.
     pub at_once: Series,
     pub memory: Option<Memory>,
+    /// The same once it was scraped without gzip.
+    pub memory_with_text: Option<Memory>,
 }
 
 /// Scrapes of streamgauge in one encoding.
@@ -157,9 +159,8 @@ impl Comparison {
         party.cpu.push_time(poll.cpu);
         party.cpu_with_scrape.push_time(poll.cpu + scrapes[0].cpu);
         party.redis(poll.redis_cpu, poll.told);
-        if !has_all {
-            party.memory = Some(gauge.process.memory()?);
-        }
+        *if has_all { &mut party.memory_with_text } else { &mut party.memory } =
+            Some(gauge.process.memory()?);
         self.samples[0] = poll.samples;
         for (number, scrape) in scrapes.into_iter().enumerate() {
             let kept = &mut self.scrapes[number / (LATER + 1)][usize::from(number % (LATER + 1) > 0)];
@@ -198,8 +199,12 @@ impl Party {
     }
 
     fn memory(&self, which: fn(Memory) -> u64) -> String {
-        self.memory.map_or("-".into(), |memory| Shown(which(memory) as f64, Unit::Bytes).to_string())
+        show_memory(self.memory, which)
     }
+}
+
+fn show_memory(memory: Option<Memory>, which: fn(Memory) -> u64) -> String {
+    memory.map_or("-".into(), |memory| Shown(which(memory) as f64, Unit::Bytes).to_string())
 }
 
 /// What streamgauge sends in one poll, once it has come to know the streams as well as in the polls that are measured.
@@ -219,7 +224,14 @@ fn recorded(server: &mut Server, workload: &Workload, directory: &Path) -> Resul
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Comparison { gauge, peer, floor, .. } = self;
-        let mut table = Table::new(&["", "streamgauge", "redis_exporter", "floor"]);
+        let turns = |party: &Party, name: &str| match party.time.len() {
+            0 => name.to_owned(),
+            1 => format!("{name}, 1 turn"),
+            turns => format!("{name}, {turns} turns"),
+        };
+        let heads = [turns(gauge, "streamgauge"), turns(peer, "redis_exporter"), turns(floor, "floor")];
+        let [ours, theirs, least] = heads.each_ref().map(String::as_str);
+        let mut table = Table::new(&["", ours, theirs, least]);
         let mut row = |name: &str, unit: Unit, of: fn(&Party) -> &Series| {
             let cells = [gauge, peer, floor].map(|party| of(party).show(unit));
             table.row([name.to_owned()].into_iter().chain(cells));
@@ -238,6 +250,13 @@ impl fmt::Display for Comparison {
         };
         memory("resident memory", |memory| memory.now);
         memory("resident memory, peak", |memory| memory.peak);
+        let with_text = show_memory(gauge.memory_with_text, |memory| memory.now);
+        table.row([
+            "resident memory, after scrapes without gzip".to_owned(),
+            with_text,
+            "-".into(),
+            "-".into(),
+        ]);
         let [ours, theirs] =
             self.samples.map(|samples| if samples == 0 { "-".into() } else { samples.to_string() });
         table.row(["samples".to_owned(), ours, theirs, "-".into()]);

@@ -77,7 +77,12 @@ impl Document {
         }
         if let Some(run) = usual {
             let block = run.gauge.at_once.median() * 1e3;
-            targets.push("Redis's event loop, longest block by what was sent", AtMost(1.0), "ms", block);
+            targets.push(
+                "2,000 streams: Redis's event loop, longest block by what was sent",
+                AtMost(1.0),
+                "ms",
+                block,
+            );
         }
         if let (Some(few), Some(many)) = (usual, many) {
             let time = ratio(&many.gauge.time, &few.gauge.time) / 10.0;
@@ -106,7 +111,8 @@ impl Document {
         };
         if let Some(load) = &self.scrapes {
             let (scraped, polled) = (load::SCRAPED_EVERY, load::POLLED_EVERY);
-            let title = format!("scrape of 80,000 series every {scraped:?}, polled every {polled:?}");
+            let title =
+                format!("scrape of 80,000 series without gzip every {scraped:?}, polled every {polled:?}");
             row(format!("first {title}"), &load.first_scrapes);
             row(format!("later {title}"), &load.scrapes);
         }

@@ -38,15 +38,14 @@ impl Floor {
     /// Sends them to this port, and reads all replies.
     pub fn run(&self, server: &mut Server, port: u16) -> Result<Run> {
         Process::wait_quiet(&[&server.process], Duration::from_secs(60))?;
-        server.reset()?;
-        let before = server.process.cpu()?;
+        let mark = server.mark()?;
         let mut command = Command::new(&server.client);
         command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "--pipe"]);
         command.stdin(Stdio::from(File::open(&self.file)?));
         let started = Instant::now();
         let output = command.output()?;
         let time = started.elapsed();
-        let redis_cpu = server.process.cpu()? - before;
+        let redis_cpu = server.used(&mark)?.by(time);
         let told = server.told()?;
         let said = String::from_utf8_lossy(&output.stdout);
         let expected = format!("errors: 0, replies: {}", self.commands);

@@ -12,6 +12,7 @@ use crate::{
     Result,
     http::{self, Client},
     measured::Process,
+    prose,
     server::{Server, Told},
 };
 
@@ -83,8 +84,7 @@ impl Gauge {
             ["serve", "--redis.url", url, "--redis.name", "main", "--log.format", "json"].into();
         all.extend(["--web.listen-address", "127.0.0.1:0", "--poll.interval", &interval_text]);
         // A poll whose turn is long after the one before is as good as any other.
-        all.extend(["--poll.stale-after", "1000", "--limits.streams", "1000000"]);
-        all.extend(["--limits.consumers-per-group", "10000"]);
+        all.extend(prose::GAUGE_FLAGS.iter().flat_map(|(flag, value)| [*flag, *value]));
         all.extend(arguments);
         let all: Vec<_> = all.into_iter().map(str::to_owned).collect();
         let started = Instant::now();
@@ -128,8 +128,7 @@ impl Gauge {
 
     fn try_poll(&mut self, server: &mut Server, mark: &mut impl FnMut()) -> Result<Option<Poll>> {
         Process::wait_quiet(&[&server.process], PATIENCE)?;
-        server.reset()?;
-        let (before, redis_before) = (self.process.cpu()?, server.process.cpu()?);
+        let (redis, before) = (server.mark()?, self.process.cpu()?);
         let resumed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
         mark();
         self.process.resume()?;
@@ -150,7 +149,7 @@ impl Gauge {
             }
             busy_since = cpu;
         };
-        let redis_cpu = server.process.cpu()? - redis_before;
+        let used = server.used(&redis)?;
         if self.begun.elapsed() > self.interval {
             return Ok(None);
         }
@@ -162,14 +161,8 @@ impl Gauge {
         if ended < resumed || http::value(&metrics, "redis_up{redis=\"main\"}")? != 1.0 {
             return Err(format!("the poll has failed: {}", fs::read_to_string(&self.log)?).into());
         }
-        Ok(Some(Poll {
-            time: Duration::from_secs_f64(time),
-            cpu,
-            redis_cpu,
-            told,
-            scrape,
-            samples: http::samples(&metrics),
-        }))
+        let time = Duration::from_secs_f64(time);
+        Ok(Some(Poll { time, cpu, redis_cpu: used.by(time), told, scrape, samples: http::samples(&metrics) }))
     }
 
     /// Scrapes, and measures that.

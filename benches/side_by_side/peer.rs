@@ -55,13 +55,12 @@ impl Peer {
     /// Scrapes once. It must have told all groups.
     pub fn scrape(&mut self, server: &mut Server, groups: usize) -> Result<Scrape> {
         Process::wait_quiet(&[&server.process], PATIENCE)?;
-        server.reset()?;
-        let (before, redis_before) = (self.process.cpu()?, server.process.cpu()?);
+        let (mark, before) = (server.mark()?, self.process.cpu()?);
         let answer = self.client.get("/metrics", "identity")?;
         let (time, text) = (answer.time, answer.text()?);
         Process::wait_quiet(&[&self.process, &server.process], PATIENCE)?;
         let cpu = self.process.cpu()? - before;
-        let redis_cpu = server.process.cpu()? - redis_before;
+        let redis_cpu = server.used(&mark)?.by(time);
         let told = server.told()?;
         let found = text.lines().filter(|line| line.starts_with("redis_stream_group_lag{")).count();
         if found != groups {

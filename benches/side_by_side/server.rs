@@ -17,6 +17,33 @@ pub struct Server {
     connection: redis::Connection,
 }
 
+/// How long it is watched for what it uses while nothing is asked of it.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// A moment from which on its CPU is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    at: Instant,
+    cpu: Duration,
+    /// What it uses of a CPU while nothing is asked of it.
+    idle: f64,
+}
+
+/// What of its CPU was used since then.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    cpu: Duration,
+    passed: Duration,
+    idle: f64,
+}
+
+impl Used {
+    /// By what was asked of it for so long: without what it used while nothing was.
+    pub fn by(&self, asked: Duration) -> Duration {
+        self.cpu.saturating_sub(self.passed.saturating_sub(asked).mul_f64(self.idle))
+    }
+}
+
 /// What Redis says of the time between a reset and now.
 #[derive(Clone, Copy, Debug)]
 pub struct Told {
@@ -65,8 +92,22 @@ impl Server {
     }
 
     /// What follows is told by [`Server::told`]. The reset itself is a cycle of the event loop, of some 0.1 ms.
-    pub fn reset(&mut self) -> Result<()> {
+    fn reset(&mut self) -> Result<()> {
         Ok(redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut self.connection)?)
+    }
+
+    /// From now on its CPU is counted. It is told anew ([`Server::told`]) from now on, too.
+    pub fn mark(&mut self) -> Result<Mark> {
+        let (started, before) = (Instant::now(), self.process.cpu()?);
+        thread::sleep(IDLE);
+        let idle = (self.process.cpu()? - before).as_secs_f64() / started.elapsed().as_secs_f64();
+        self.reset()?;
+        Ok(Mark { at: Instant::now(), cpu: self.process.cpu()?, idle })
+    }
+
+    /// Its CPU since then.
+    pub fn used(&self, since: &Mark) -> Result<Used> {
+        Ok(Used { cpu: self.process.cpu()? - since.cpu, passed: since.at.elapsed(), idle: since.idle })
     }
 
     /// What it cost since the reset.

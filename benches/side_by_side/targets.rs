@@ -37,6 +37,18 @@ impl Target {
             Wanted::AtMost(limit) => self.measured <= limit,
         }
     }
+
+    /// To three digits, and more where these would look as if the target were met, or just so.
+    fn digits(&self) -> String {
+        let (Wanted::AtLeast(limit) | Wanted::AtMost(limit)) = self.wanted;
+        let three = match self.measured {
+            100.0.. => 0,
+            10.0.. => 1,
+            _ => 2,
+        };
+        let written = |digits: usize| format!("{:.digits$}", self.measured);
+        (three..=6).map(written).find(|text| text.parse() != Ok(limit)).unwrap_or_else(|| written(three))
+    }
 }
 
 impl fmt::Display for Targets {
@@ -51,22 +63,10 @@ impl fmt::Display for Targets {
             table.row([
                 target.figure.to_owned(),
                 format!("{sign} {limit} {unit}"),
-                format!("{} {unit}", digits(target.measured)),
+                format!("{} {unit}", target.digits()),
                 (if target.is_met() { "met" } else { "not met" }).to_owned(),
             ]);
         }
         write!(f, "{table}")
     }
-}
-
-/// To three digits.
-fn digits(value: f64) -> String {
-    let behind_point = if value >= 100.0 {
-        0
-    } else if value >= 10.0 {
-        1
-    } else {
-        2
-    };
-    format!("{value:.behind_point$}")
 }
