@@ -28,7 +28,7 @@ lag-report: ## print how often a lag is exact, for each workload and server vers
 	@line=$$(scripts/test-servers) && export "$$line" && \
 	cargo test --locked --test lag workloads -- --nocapture 2>&1 | grep '^|'
 
-bench: ## measure it beside redis_exporter, some ten minutes on an idle machine once it is built, and write docs/benchmarks.md
+bench: ## measure it beside redis_exporter, some twelve minutes on an idle machine once it is built, and write docs/benchmarks.md
 	@scripts/need cargo cc
 	@lines=$$(scripts/test-servers redis-8.0 && scripts/bench-peer && scripts/static-binary) && export $$lines && \
 	cargo bench --locked --bench side_by_side -- $(ARGS)
