@@ -39,8 +39,9 @@ const MAX_CONNECTIONS: usize = 512;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a client may take to send the head of a request, and to stay idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest time a client may take for the rest of an answer once it does not take it as fast as it comes.
-const TAKE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest time a client may take for the rest of an answer once it does not take it as fast as it comes: longer than any
+/// scrape is waited for, and shorter than it takes for many snapshots to be made, each of which has a text.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most bytes of the headers of an HTTP/2 request: a user of Kubernetes may be in hundreds of groups.
 const MAX_HEADERS: u32 = 256 * 1024;
