@@ -194,8 +194,8 @@ struct Seat {
 }
 
 impl Crowd {
-    /// Takes a place, which the oldest connection that is not busy gives up where there is none: an idle one rather than one
-    /// in the midst of an answer, a stranger's rather than a known one's.
+    /// Takes a place, which the oldest connection that is not busy gives up where there is none: a stranger's rather than a known
+    /// one's, and of those an idle one rather than one in the midst of an answer.
     async fn enter(self: &Arc<Self>) -> Seat {
         loop {
             let changed = self.changed.notified();
@@ -216,7 +216,7 @@ impl Crowd {
             let is_sending = |member: &Member| member.is_sending.load(Ordering::Acquire);
             let idle = members.iter().filter(|(_, member)| is_idle(member));
             let order =
-                |(number, member): &(&u64, &Arc<Member>)| (is_sending(member), is_known(member), **number);
+                |(number, member): &(&u64, &Arc<Member>)| (is_known(member), is_sending(member), **number);
             let (&oldest, _) = idle.min_by_key(order)?;
             members.remove(&oldest)?.evicted.cancel();
         }
