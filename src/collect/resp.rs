@@ -7,6 +7,7 @@
 use std::mem;
 
 use super::tracking::Changes;
+use crate::model::decimal;
 
 mod reply;
 
@@ -191,11 +192,16 @@ impl Replies {
     /// The line that begins here.
     fn line(&self) -> Result<Option<Line<'_>>, Malformed> {
         let Some((kind, line)) = self.bytes[self.at..].split_first() else { return Ok(None) };
-        match line.windows(2).position(|two| two == b"\r\n") {
-            Some(end) => Ok(Some((*kind, &line[..end], self.at + end + 3))),
-            None if line.len() > LONGEST_LINE => Err(Malformed("a line does not end")),
-            None => Ok(None),
+        // Nearly every line has one or two characters: the length of something.
+        let mut from = 0;
+        while let Some(end) = line[from..].iter().position(|byte| *byte == b'\r').map(|end| from + end) {
+            match line.get(end + 1) {
+                Some(b'\n') => return Ok(Some((*kind, &line[..end], self.at + end + 3))),
+                Some(_) => from = end + 1,
+                None => break,
+            }
         }
+        if line.len() > LONGEST_LINE { Err(Malformed("a line does not end")) } else { Ok(None) }
     }
 
     /// A value is there in full, and so may be the lists that it ends.
@@ -265,15 +271,7 @@ fn place(place: usize) -> Result<u32, Malformed> {
 }
 
 fn number(line: &[u8]) -> Result<i64, Malformed> {
-    // Nearly every line is this: the length of something.
-    if let [digit @ b'0'..=b'9'] = line {
-        return Ok(i64::from(digit - b'0'));
-    }
-    if let [high @ b'0'..=b'9', low @ b'0'..=b'9'] = line {
-        return Ok(i64::from(high - b'0') * 10 + i64::from(low - b'0'));
-    }
-    let number = std::str::from_utf8(line).ok().and_then(|line| line.parse().ok());
-    number.ok_or(Malformed("a number is none"))
+    decimal::signed(line).ok_or(Malformed("a number is none"))
 }
 
 /// How long a string or a list is; `None` where it is nil.

@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod consumers;
 pub mod counters;
+pub mod decimal;
 pub mod fault;
 pub mod finding;
 pub mod flow;

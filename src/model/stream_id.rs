@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::time::UnixMicros;
+use super::{decimal, time::UnixMicros};
 
 /// An entry ID, `<ms>-<seq>` in Redis. Both parts range from 0 to 2^64-1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,13 @@ impl StreamId {
     #[must_use]
     pub const fn new(ms: u64, seq: u64) -> Self {
         StreamId { ms, seq }
+    }
+
+    /// The ID whose text this is, `<ms>-<seq>`.
+    #[must_use]
+    pub fn of_text(text: &[u8]) -> Option<Self> {
+        let between = text.iter().position(|byte| *byte == b'-')?;
+        Some(StreamId::new(decimal::unsigned(&text[..between])?, decimal::unsigned(&text[between + 1..])?))
     }
 
     /// The next higher ID; the highest one is its own.
@@ -76,15 +83,7 @@ impl FromStr for StreamId {
     type Err = NotAStreamId;
 
     fn from_str(text: &str) -> Result<Self, NotAStreamId> {
-        let (ms, seq) = text.split_once('-').ok_or(NotAStreamId)?;
-        let part = |digits: &str| -> Result<u64, NotAStreamId> {
-            // u64's own parser would accept a leading plus sign.
-            if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(NotAStreamId);
-            }
-            digits.parse().map_err(|_| NotAStreamId)
-        };
-        Ok(StreamId::new(part(ms)?, part(seq)?))
+        StreamId::of_text(text.as_bytes()).ok_or(NotAStreamId)
     }
 }
 

@@ -4,6 +4,7 @@ use super::Unexpected;
 use crate::{
     collect::resp::{Items, Reply},
     model::{
+        decimal,
         name::{Name, Names},
         stream_id::StreamId,
     },
@@ -131,12 +132,11 @@ pub(in crate::collect) fn all_of<'a, const N: usize>(
 
 /// An integer, also as a string: Redis sends some counts so.
 pub(in crate::collect) fn integer(reply: Reply<'_>) -> Option<i64> {
-    reply.integer().or_else(|| std::str::from_utf8(reply.bytes()?).ok()?.parse().ok())
+    reply.integer().or_else(|| decimal::signed(reply.bytes()?))
 }
 
 pub(in crate::collect) fn id(field: &'static str, reply: Reply<'_>) -> Result<StreamId, Unexpected> {
-    let text = reply.bytes().and_then(|bytes| std::str::from_utf8(bytes).ok());
-    text.and_then(|text| text.parse().ok()).ok_or(Unexpected::Shape(field, "a stream entry ID"))
+    reply.bytes().and_then(StreamId::of_text).ok_or(Unexpected::Shape(field, "a stream entry ID"))
 }
 
 /// The ID of an entry, `[id, fields]`.
