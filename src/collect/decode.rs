@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::resp::Reply;
 use crate::model::{
     consumers::{Consumers, Told},
+    decimal,
     lag::{GroupFacts, StreamFacts},
     name::{Name, Names},
     snapshot::OldestPending,
@@ -239,18 +240,33 @@ pub fn time(reply: Reply<'_>) -> Result<UnixMicros, Unexpected> {
     micros.map(UnixMicros).ok_or(SHAPE)
 }
 
-/// Reads `SCAN`: the next cursor (0 at the end) and the keys of this page.
+/// What `SCAN` answers.
+const SCAN: Unexpected = Unexpected::Shape("SCAN", "[cursor, [key …]]");
+
+/// Reads `SCAN`: the next cursor, 0 at the end.
 ///
 /// # Errors
 /// Another shape than `[cursor, [key …]]`.
-pub fn scan(reply: Reply<'_>) -> Result<(u64, Vec<Name>), Unexpected> {
-    const SHAPE: Unexpected = Unexpected::Shape("SCAN", "[cursor, [key …]]");
-    let [cursor, keys] = all_of("SCAN", reply)?.ok_or(SHAPE)?;
-    // A cursor is an unsigned 64-bit number: it may exceed i64.
-    let cursor = cursor.bytes().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).ok_or(SHAPE)?;
-    let keys = items("SCAN", keys)?.map(|key| key.bytes().map(Name::from).ok_or(SHAPE));
-    let keys = keys.collect::<Result<_, _>>()?;
-    Ok((cursor, keys))
+pub fn scan_cursor(reply: Reply<'_>) -> Result<u64, Unexpected> {
+    let [cursor, _keys] = all_of("SCAN", reply)?.ok_or(SCAN)?;
+    // An unsigned 64-bit number: it may exceed i64.
+    cursor.bytes().and_then(decimal::unsigned).ok_or(SCAN)
+}
+
+/// Reads the same: the keys of this page that are wanted.
+///
+/// # Errors
+/// See [`scan_cursor`].
+pub fn scan_keys(reply: Reply<'_>, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Name>, Unexpected> {
+    let [_cursor, keys] = all_of("SCAN", reply)?.ok_or(SCAN)?;
+    let mut wanted = Vec::new();
+    for key in items("SCAN", keys)? {
+        let key = key.bytes().ok_or(SCAN)?;
+        if is_wanted(key) {
+            wanted.push(Name::from(key));
+        }
+    }
+    Ok(wanted)
 }
 
 /// One field of the text that `INFO` gives.

@@ -5,7 +5,14 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{commands, connect::Link, decode, request::Arg};
+use super::{
+    commands,
+    connect::Link,
+    decode,
+    request::{Arg, Requests},
+    resp::Reply,
+    roll::Roll,
+};
 use crate::{
     config::RedisServer,
     model::{
@@ -87,6 +94,12 @@ impl Known {
         left_out
     }
 
+    /// Whether a name was found before.
+    #[must_use]
+    pub fn has_found(&self, name: &[u8]) -> bool {
+        self.found.contains(name)
+    }
+
     /// What was found.
     pub fn take_found(&mut self) -> Vec<Name> {
         std::mem::take(&mut self.found).into_iter().collect()
@@ -107,7 +120,7 @@ pub struct Scan {
     is_complete: bool,
     /// SCANs of the round under way, or of the latest one.
     scans: u64,
-    /// What was found and not taken away yet: a search that fails half way has found it all the same.
+    /// What is new, and not taken away yet: a search that fails half way has found it all the same.
     found: Vec<Name>,
     /// Streams of the round under way that the limit leaves out.
     left_out: u64,
@@ -155,43 +168,57 @@ impl Scan {
         self.left_out.max(self.left_out_before)
     }
 
-    /// Looks for streams, from where the search stands. In a large key space it takes several polls to see all keys, and
+    /// Looks for streams that were not found before, from where the search stands. In a large key space it takes several polls to see all keys, and
     /// later on a stream that is new is found some polls later. A slow server ends the search of a poll after `time`.
     ///
     /// # Errors
     /// No reply, or SCAN is refused.
-    pub async fn search(&mut self, link: &mut Link, globs: &[Glob], time: Duration) -> Result<(), Fault> {
+    pub async fn search(&mut self, link: &mut Link, roll: &Roll, time: Duration) -> Result<(), Fault> {
+        let globs = roll.globs();
         if globs.is_empty() {
             return Ok(());
         }
         let started = Instant::now();
         let most = if self.is_complete { SCANS_PER_POLL } else { SCANS_AT_FIRST };
-        for _ in 0..most {
-            self.step(link, globs).await?;
-            if self.cursor.is_none() {
-                (self.is_complete, self.has_ended) = (true, true);
+        link.send(&scan(self.cursor.unwrap_or(0), globs)).await;
+        for left in (0..most).rev() {
+            link.receive_one().await?;
+            let cursor = link.read(&commands::SCAN, decode::scan_cursor)?;
+            let goes_on = cursor != 0 && left > 0 && started.elapsed() < time;
+            if goes_on {
+                // Redis looks at the next keys while these are looked at.
+                link.send(&scan(cursor, globs)).await;
             }
-            if self.cursor.is_none() || started.elapsed() >= time {
+            let new = |reply: Reply<'_>| decode::scan_keys(reply, |key| !roll.has_found(key));
+            let new = link.read(&commands::SCAN, new)?.into_iter();
+            self.found.extend(new.filter(|key| globs.iter().any(|glob| glob.matches(key))));
+            self.pass(cursor);
+            if !goes_on {
                 break;
             }
         }
         Ok(())
     }
 
-    /// One SCAN.
-    async fn step(&mut self, link: &mut Link, globs: &[Glob]) -> Result<(), Fault> {
-        let mut args = vec![Arg::from(self.cursor.unwrap_or(0))];
-        // One glob is matched by Redis, several by us: one pass over the keys is enough for all.
-        if let [glob] = globs {
-            args.extend(["MATCH", glob.text()].map(Arg::from));
-        }
-        args.extend([Arg::from("COUNT"), u64::from(KEYS_PER_SCAN).into(), "TYPE".into(), "stream".into()]);
-        let (cursor, keys) = link.single(&commands::SCAN, &args, decode::scan).await?;
-        self.found.extend(keys.into_iter().filter(|key| globs.iter().any(|glob| glob.matches(key))));
+    /// The keys before this cursor were searched.
+    fn pass(&mut self, cursor: u64) {
         self.scans = if self.cursor.is_some() { self.scans + 1 } else { 1 };
         self.cursor = Some(cursor).filter(|cursor| *cursor != 0);
-        Ok(())
+        if self.cursor.is_none() {
+            (self.is_complete, self.has_ended) = (true, true);
+        }
     }
+}
+
+/// A SCAN from this cursor on.
+fn scan(cursor: u64, globs: &[Glob]) -> Requests {
+    let mut args = vec![Arg::from(cursor)];
+    // One glob is matched by Redis, several by us: one pass over the keys is enough for all.
+    if let [glob] = globs {
+        args.extend(["MATCH", glob.text()].map(Arg::from));
+    }
+    args.extend([Arg::from("COUNT"), u64::from(KEYS_PER_SCAN).into(), "TYPE".into(), "stream".into()]);
+    Requests::one(&commands::SCAN, &args)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::{
     lags::Lags,
     measure::{self, Answer},
     renewal::Renewal,
+    roll::Roll,
     trust::Identity,
 };
 use crate::{
@@ -24,7 +25,6 @@ use crate::{
     model::{
         fault::{Fault, FaultKind},
         name::Name,
-        pattern::Glob,
     },
 };
 
@@ -142,15 +142,10 @@ impl Node {
     ///
     /// # Errors
     /// No connection, no reply, or SCAN is refused.
-    pub async fn search(
-        &mut self,
-        server: &RedisServer,
-        globs: &[Glob],
-        time: Duration,
-    ) -> Result<(), Fault> {
+    pub async fn search(&mut self, server: &RedisServer, known: &Roll, time: Duration) -> Result<(), Fault> {
         loop {
             let mut link = self.linked(server).await?;
-            let found = self.scan.search(&mut link, globs, time).await;
+            let found = self.scan.search(&mut link, known, time).await;
             if let Some(found) = self.after(link, found) {
                 return found;
             }

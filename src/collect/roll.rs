@@ -96,6 +96,15 @@ impl Roll {
         }
     }
 
+    /// Whether a stream was found, and need not be found again. Of guests none: what each glob means is counted anew.
+    #[must_use]
+    pub fn has_found(&self, name: &[u8]) -> bool {
+        match self {
+            Roll::Own(known) => known.has_found(name),
+            Roll::Guests(_) => false,
+        }
+    }
+
     /// What was found of a share; of guests nothing, for each glob means what it found as a whole.
     pub fn take_found(&mut self) -> Vec<Name> {
         match self {

@@ -121,10 +121,10 @@ impl Search {
         incomplete: &mut Option<Fault>,
         time: Duration,
     ) -> u64 {
-        let globs = self.known.globs();
+        let known = &self.known;
         let up = |place: &usize| matches!(members.get(place), Some(None));
         let searched = nodes.iter_mut().enumerate().filter(|(place, _)| up(place));
-        let searches = searched.map(async |(place, node)| (place, node.search(server, globs, time).await));
+        let searches = searched.map(async |(place, node)| (place, node.search(server, known, time).await));
         let mut left_out = 0;
         for (place, searched) in join_all(searches).await {
             let scan = &mut nodes[place].scan;
