@@ -1,7 +1,7 @@
 //! streamgauge beside redis_exporter and the floor, on the same Redis and data, in turns: `make bench`.
 //!
 //! It states which targets are met, and fails only where something could not be measured. With `--only NAME` (a workload,
-//! `scrapes` or `autoscalers`; several may follow) it measures that and prints it; without, or with `--write`, it writes
+//! `growth`, `scrapes` or `autoscalers`; several may follow) it measures that and prints it; without, or with `--write`, it writes
 //! `docs/benchmarks.md`, too.
 
 use std::{
@@ -15,6 +15,7 @@ use std::{
 use comparison::Comparison;
 use data::Data;
 use document::Document;
+use growth::Growth;
 
 mod autoscaler;
 mod comparison;
@@ -22,6 +23,7 @@ mod data;
 mod document;
 mod floor;
 mod gauge;
+mod growth;
 mod http;
 mod load;
 mod machine;
@@ -46,7 +48,8 @@ fn main() -> Result<()> {
     let only: Vec<_> = only.take_while(|argument| !argument.starts_with("--")).collect();
     let is_written = only.is_empty() || std::env::args().any(|argument| argument == "--write");
     let is_wanted = |name: &str| only.is_empty() || only.iter().any(|wanted| wanted == name);
-    let names = workloads::ALL.map(|workload| workload.name).into_iter().chain(["scrapes", "autoscalers"]);
+    let names =
+        workloads::ALL.map(|workload| workload.name).into_iter().chain(["growth", "scrapes", "autoscalers"]);
     if let Some(unknown) = only.iter().find(|only| !names.clone().any(|name| name == **only)) {
         let names: Vec<_> = names.collect();
         return Err(format!("--only {unknown}: there are {}", names.join(", ")).into());
@@ -67,6 +70,12 @@ fn main() -> Result<()> {
         let comparison = Comparison::run(workload, &redis, &exporter, directory.path())?;
         println!("## {}\n\n{comparison}", workload.title);
         document.comparisons.push(comparison);
+    }
+    if is_wanted("growth") {
+        say(started, "growth");
+        let growth = Growth::measure(&redis, tempfile::tempdir()?.path())?;
+        println!("## {}\n\n{growth}", growth::TITLE);
+        document.growth = Some(growth);
     }
     if is_wanted("scrapes") {
         say(started, "scrapes while polls go on");

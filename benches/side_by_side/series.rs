@@ -53,6 +53,7 @@ pub enum Unit {
     Bytes,
     BytesPerSecond,
     Count,
+    Ratio,
 }
 
 /// A value with its unit, to three digits.
@@ -69,6 +70,7 @@ impl fmt::Display for Shown {
             Unit::BytesPerSecond if self.0 >= 1e9 => (self.0 / 1e9, " GB/s"),
             Unit::BytesPerSecond => (self.0 / 1e6, " MB/s"),
             Unit::Count => return write!(f, "{:.0}", self.0),
+            Unit::Ratio => (self.0, " ×"),
         };
         let digits = if value >= 100.0 {
             0
