@@ -30,7 +30,7 @@ use tokio_rustls::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::sending::Sending;
+use super::untaken::{Counted, Untaken};
 
 /// Most connections at once. When a further one comes, the oldest idle one gives way, or else the oldest to a client that does
 /// not take its answer; while all are busy, it waits.
@@ -39,8 +39,8 @@ const MAX_CONNECTIONS: usize = 512;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a client may take to send the head of a request, and to stay idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest time a client may take for the rest of an answer once it does not take it as fast as it comes: longer than any
-/// scrape is waited for, and shorter than it takes for many snapshots to be made, each of which has a text.
+/// Longest time a client may take for a piece of an answer, which may be all of it: longer than any scrape is waited for, and
+/// shorter than it takes for many snapshots to be made, each of which has a text.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most bytes of the headers of an HTTP/2 request: a user of Kubernetes may be in hundreds of groups.
@@ -152,17 +152,24 @@ impl Server {
         let _ = seat.member.peer.set(peer.clone());
         let service = service_fn(|mut request: axum::http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(peer.clone());
-            let (router, busy) = (self.router.clone(), Busy::new(&seat.member));
+            let (router, busy, untaken) =
+                (self.router.clone(), Busy::new(&seat.member), seat.member.untaken.clone());
             async move {
                 let answer = router.oneshot(request).await;
                 drop(busy);
-                answer
+                answer.map(|answer| answer.map(|body| Counted::new(body, untaken)))
             }
         });
-        let sending = Sending::new(stream, TAKE_TIMEOUT, seat.member.is_sending.clone());
-        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(sending), service);
-        if let Err(error) = watcher.watch(connection.into_owned()).await {
-            tracing::debug!(%error, "connection ended early");
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::select! {
+            ended = watcher.watch(connection.into_owned()) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended early");
+                }
+            }
+            () = seat.member.untaken.overdue(TAKE_TIMEOUT) => {
+                tracing::debug!("connection was cut: its client does not take the answer");
+            }
         }
     }
 }
@@ -179,8 +186,8 @@ struct Crowd {
 struct Member {
     /// Requests that are being answered.
     busy: AtomicUsize,
-    /// Whether an answer waits for the client to take it.
-    is_sending: Arc<AtomicBool>,
+    /// What of answers waits for the client to take it.
+    untaken: Arc<Untaken>,
     evicted: CancellationToken,
     peer: std::sync::OnceLock<Arc<Peer>>,
     changed: Arc<Notify>,
@@ -213,7 +220,7 @@ impl Crowd {
             let is_idle = |member: &Member| member.busy.load(Ordering::Acquire) == 0;
             let is_known =
                 |member: &Member| member.peer.get().is_some_and(|peer| peer.is_known.load(Ordering::Relaxed));
-            let is_sending = |member: &Member| member.is_sending.load(Ordering::Acquire);
+            let is_sending = |member: &Member| member.untaken.any();
             let idle = members.iter().filter(|(_, member)| is_idle(member));
             let order =
                 |(number, member): &(&u64, &Arc<Member>)| (is_known(member), is_sending(member), **number);
@@ -222,7 +229,7 @@ impl Crowd {
         }
         let member = Arc::new(Member {
             busy: AtomicUsize::new(0),
-            is_sending: Arc::default(),
+            untaken: Arc::default(),
             evicted: CancellationToken::new(),
             peer: std::sync::OnceLock::new(),
             changed: self.changed.clone(),

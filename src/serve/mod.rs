@@ -25,9 +25,9 @@ pub mod prometheus;
 pub mod report;
 pub mod requests;
 pub mod scaling;
-pub mod sending;
 pub mod table;
 pub mod tls;
+pub mod untaken;
 
 #[cfg(test)]
 mod test_support;

@@ -9,6 +9,10 @@ use std::{
     time::Duration,
 };
 
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
 use crate::support::{
     exporter::{Launch, Streamgauge},
     fake::FakeRedis,
@@ -208,28 +212,71 @@ fn servers_come_and_go_while_it_is_scraped() {
     });
 }
 
+/// More text than the kernel takes off the exporter's hands.
+fn of_much_text() -> Streamgauge {
+    let redis = RedisServer::start();
+    let fill = "for s = 1, 1000 do for g = 1, 20 do \
+                redis.call('XGROUP', 'CREATE', 'stream-' .. s, 'group-' .. g, '0', 'MKSTREAM') end end";
+    redis.ask::<Option<String>>(&["EVAL", fill, "0"]);
+    Streamgauge::of(&redis.url(), &ONE_POLL)
+}
+
+/// A client that has asked for the text, and reads nothing.
+fn asking(gauge: &Streamgauge) -> TcpStream {
+    let mut client = TcpStream::connect(gauge.address).unwrap();
+    client.write_all(b"GET /metrics HTTP/1.1\r\nhost: streamgauge\r\nconnection: close\r\n\r\n").unwrap();
+    client
+}
+
+/// Waits until nothing more comes, since nothing is read. Returns how many bytes have come.
+fn stuck(client: &TcpStream) -> usize {
+    let mut arrived = vec![0; 64 << 20];
+    let mut steady = (0, 0);
+    wait::until_true("the answer to be stuck", || {
+        thread::sleep(Duration::from_millis(20));
+        let bytes = client.peek(&mut arrived).unwrap();
+        steady = if bytes == steady.0 { (bytes, steady.1 + 1) } else { (bytes, 0) };
+        steady.1 == 20
+    });
+    steady.0
+}
+
+/// Whoever asks for a text and never takes it does not keep it in memory for ever.
+#[test]
+fn a_client_that_does_not_take_its_answer_is_cut_whichever_protocol_it_speaks() {
+    needs!("redis-server");
+    let gauge = of_much_text();
+    let mut of_http1 = asking(&gauge);
+    stuck(&of_http1);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    // Over HTTP/2 nothing of it is ever sent: there is no window. Whether the client is there, it says when asked.
+    let (of_http2, client, answer) = runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(gauge.address).await.unwrap();
+        let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        http2.initial_stream_window_size(0);
+        let (mut client, connection) = http2.handshake(TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let request = hyper::Request::get("http://streamgauge/metrics").body(Empty::<Bytes>::new()).unwrap();
+        let answer = client.send_request(request).await.unwrap();
+        (connection, client, answer)
+    });
+    assert_eq!(answer.status(), 200);
+    wait::until_true("the connection of HTTP/2 to be cut", || of_http2.is_finished());
+    // The other one was there first. What the kernel took of its answer is there still, and after it nothing.
+    let mut taken = Vec::new();
+    drop((client, answer));
+    let ended = of_http1.read_to_end(&mut taken);
+    assert!(ended.is_err() || taken.len() < gauge.get("/metrics", &[]).body.len(), "{}", taken.len());
+}
+
 /// Of the connections that may be open at once, those in the midst of an answer are the last to give way.
 #[test]
 fn a_slow_reader_outlasts_a_crowd_of_idle_connections() {
     needs!("redis-server");
     allow_open_files(2000);
-    let redis = RedisServer::start();
-    // More text than the kernel takes off the exporter's hands.
-    let fill = "for s = 1, 1000 do for g = 1, 20 do \
-                redis.call('XGROUP', 'CREATE', 'stream-' .. s, 'group-' .. g, '0', 'MKSTREAM') end end";
-    redis.ask::<Option<String>>(&["EVAL", fill, "0"]);
-    let gauge = Streamgauge::of(&redis.url(), &["--poll.interval", "1h"]);
-    let mut slow = TcpStream::connect(gauge.address).unwrap();
-    slow.write_all(b"GET /metrics HTTP/1.1\r\nhost: streamgauge\r\nconnection: close\r\n\r\n").unwrap();
-    // Until nothing more comes, since nothing is read.
-    let mut arrived = vec![0; 64 << 20];
-    let mut steady = (0, 0);
-    wait::until_true("the answer to be stuck", || {
-        thread::sleep(Duration::from_millis(20));
-        let bytes = slow.peek(&mut arrived).unwrap();
-        steady = if bytes == steady.0 { (bytes, steady.1 + 1) } else { (bytes, 0) };
-        steady.1 == 20
-    });
+    let gauge = of_much_text();
+    let mut slow = asking(&gauge);
+    let arrived = stuck(&slow);
     let crowd: Vec<_> = (0..600).map(|_| TcpStream::connect(gauge.address).unwrap()).collect();
     assert_eq!(gauge.get("/-/healthy", &[]).status, 200);
     let mut answer = Vec::new();
@@ -240,6 +287,6 @@ fn a_slow_reader_outlasts_a_crowd_of_idle_connections() {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().unwrap())
     });
-    assert!(steady.0 < answer.len(), "all {} bytes came at once", answer.len());
+    assert!(arrived < answer.len(), "all {} bytes came at once", answer.len());
     assert_eq!(length, Some(answer.len() - head));
 }
