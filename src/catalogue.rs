@@ -212,7 +212,7 @@ pub static CATALOGUE: &[Metric] = &[
     // One Redis server.
     metric!("redis_up", Gauge, None, Never, "1 if the latest poll of this Redis server succeeded and is fresh, else 0. Whether all of its streams are known, streamgauge_poll_complete says.",
         Read::Server(|server, now| flag(server.is_up(now)))),
-    metric!("streamgauge_poll_duration_seconds", Gauge, SECONDS, Never, "Time that the latest successful poll took.",
+    metric!("streamgauge_poll_duration_seconds", Gauge, SECONDS, Never, "Time that the latest successful poll took, until its last reply was read.",
         Read::Server(|server, _| Some(server.poll.as_ref()?.duration.as_secs_f64()))),
     metric!("streamgauge_poll_last_success_timestamp_seconds", Gauge, SECONDS, Never, "When the latest successful poll ended, by the exporter's clock, since the Unix epoch.",
         Read::Server(|server, _| Some(server.poll.as_ref()?.ended_at.seconds()))),

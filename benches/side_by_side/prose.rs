@@ -26,7 +26,7 @@ leave the machine alone meanwhile. `make bench ARGS='--only 2000'` measures one 
   FLAGS:
   all streams with groups and consumers, and of all else as little as it lets one choose. It asks Redis when it is scraped, so
   its scrape is its poll, and its time is that of the scrape as a client sees it; streamgauge's is its own metric,
-  `streamgauge_poll_duration_seconds`. The *floor* is `redis-cli --pipe`, fed with the commands that streamgauge sent in a
+  `streamgauge_poll_duration_seconds`, which ends with the last reply: what follows from it is in its CPU. The *floor* is `redis-cli --pipe`, fed with the commands that streamgauge sent in a
   poll before, but for `CLIENT CACHING`, from its start to its end. It has one buffer for all and looks at each reply:
   streamgauge can be faster.
 - **What it does not tell**: cost by the second. streamgauge polls every 5 s by default, whether it is scraped or not, and

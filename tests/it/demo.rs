@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, fs};
 
-use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
+use rustix::process::Signal;
 
 use crate::support::{
     exporter::Launch,
+    place::Place,
     samples::{Sample, Samples},
     tool::needs,
     wait,
@@ -28,34 +28,12 @@ fn groups(metrics: &Samples, metric: &str) -> BTreeSet<(String, String)> {
     metrics.all(metric).iter().map(group).collect()
 }
 
-/// A place for the demo's files. What still works in it at the end of a test that fails is ended with it.
-struct Place(TempDir);
-
-impl Place {
-    /// The processes whose working directory it is. Command lines would not do: redis-server changes its own.
-    fn processes(&self) -> Vec<Pid> {
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        let here = processes.filter(|process| {
-            fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(self.0.path()))
-        });
-        here.filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?)).collect()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        for process in self.processes() {
-            let _ = kill_process(process, Signal::KILL);
-        }
-    }
-}
-
 #[test]
 fn the_demo_shows_every_group_and_leaves_nothing_behind() {
     needs!("redis-server");
     for signal in [Signal::INT, Signal::HUP] {
-        let place = Place(tempfile::tempdir().unwrap());
-        let mut demo = Launch::new("demo").env("TMPDIR", place.0.path()).start();
+        let place = Place::new();
+        let mut demo = Launch::new("demo").env("TMPDIR", place.path()).start();
         demo.wait_ready();
         assert_eq!(place.processes().len(), 1, "the private redis-server");
 
@@ -99,8 +77,7 @@ fn the_demo_shows_every_group_and_leaves_nothing_behind() {
         demo.process.signal(signal);
         assert_eq!(demo.process.wait().code(), Some(0), "{}", demo.process.stderr.text());
         assert_eq!(place.processes(), [], "after {signal:?}");
-        let left: Vec<_> =
-            fs::read_dir(place.0.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+        let left: Vec<_> = fs::read_dir(place.path()).unwrap().flatten().map(|entry| entry.path()).collect();
         assert_eq!(left, Vec::<std::path::PathBuf>::new(), "after {signal:?}");
     }
 }

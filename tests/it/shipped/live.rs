@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     kubernetes::{Adapter, EXTERNAL},
-    support::{exporter::Launch, prometheus::Prometheus, redis::RedisServer, tool::needs, wait},
+    support::{
+        exporter::Launch, place::Place, prometheus::Prometheus, redis::RedisServer, tool::needs, wait,
+    },
 };
 
 /// A Redis on which something is wrong everywhere. `orders` has a lag that its ends prove, and 501 pending entries with
@@ -104,7 +106,9 @@ fn every_panel_has_data() {
     needs!("redis-server", "prometheus");
     let redis = troubled();
     let adapter = exporter_of(&redis);
-    let demo = Launch::new("demo").env("STREAMGAUGE_HEALTH_WINDOW", "10s").start();
+    let place = Place::new();
+    let demo =
+        Launch::new("demo").env("TMPDIR", place.path()).env("STREAMGAUGE_HEALTH_WINDOW", "10s").start();
     let gauges = [adapter.gauge.address, demo.address];
     let prometheus =
         Prometheus::with_jobs(&[("streamgauge", &gauges), ("kube-state-metrics", &[kube_state_metrics()])]);

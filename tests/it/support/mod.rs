@@ -12,6 +12,7 @@ pub mod http;
 pub mod https;
 pub mod log;
 pub mod pki;
+pub mod place;
 pub mod process;
 pub mod prometheus;
 pub mod proxy;
