@@ -85,10 +85,13 @@ impl RedisServer {
         });
     }
 
-    /// A file that lives as long as the server does: its path.
+    /// A file that lives as long as the server does: its path. Whoever reads it meanwhile reads all of it, or all of what
+    /// was there before.
     pub fn file(&self, name: &str, content: &str) -> String {
         let path = self.directory.path().join(name);
-        std::fs::write(&path, content).unwrap();
+        let new = path.with_extension("new");
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(&new, &path).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
