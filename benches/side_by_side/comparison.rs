@@ -92,6 +92,9 @@ impl Comparison {
     pub fn run(workload: Workload, redis: &Path, exporter: &Path, directory: &Path) -> Result<Comparison> {
         let mut server = Server::start(redis, directory)?;
         workload.data.fill(server.connection())?;
+        if workload.data.is_still {
+            server.never_reset();
+        }
         let floor =
             Floor::of(&recorded(&mut server, &workload, directory)?, directory.join("commands.resp"))?;
         let proxy = match workload.round_trip {
@@ -193,9 +196,11 @@ impl Party {
         self.redis_cpu.push_time(cpu);
         self.commands.push_time(told.commands);
         self.calls.push(told.calls as f64);
-        self.block.push_time(told.block);
-        self.together.push(told.together as f64);
-        self.at_once.push_time(cpu.mul_f64(told.together as f64 / told.executed.max(1) as f64));
+        told.block.into_iter().for_each(|block| self.block.push_time(block));
+        if let Some(together) = told.together {
+            self.together.push(together as f64);
+            self.at_once.push_time(cpu.mul_f64(together as f64 / told.executed.max(1) as f64));
+        }
     }
 
     fn memory(&self, which: fn(Memory) -> u64) -> String {

@@ -18,8 +18,8 @@ pub const TITLE: &str = "Growth with the number of streams";
 /// Streams of the one server, and of the other.
 const STREAMS: [usize; 2] = [2_000, 20_000];
 
-/// Longer than the turns of both, since each waits for the other.
-const INTERVAL: Duration = Duration::from_secs(30);
+/// Longer than a turn of each.
+const INTERVALS: [Duration; 2] = [Duration::from_secs(6), Duration::from_secs(15)];
 
 /// Turns of the many streams.
 const ROUNDS: usize = 5;
@@ -43,13 +43,13 @@ struct Side {
 }
 
 impl Side {
-    fn start(streams: usize, redis: &Path, directory: &Path) -> Result<Side> {
+    fn start(streams: usize, interval: Duration, redis: &Path, directory: &Path) -> Result<Side> {
         let directory = directory.join(streams.to_string());
         fs::create_dir(&directory)?;
         let data = Data::usual(streams);
         let mut server = Server::start(redis, &directory)?;
         data.fill(server.connection())?;
-        let mut gauge = Gauge::start(&server.url(), streams, INTERVAL, &directory, &[])?;
+        let mut gauge = Gauge::start(&server.url(), streams, interval, &directory, &[])?;
         gauge.settle()?;
         Ok(Side { data, server, gauge })
     }
@@ -65,8 +65,8 @@ impl Side {
 
 impl Growth {
     pub fn measure(redis: &Path, directory: &Path) -> Result<Growth> {
-        let [few, many] = STREAMS.map(|streams| Side::start(streams, redis, directory));
-        let (mut few, mut many) = (few?, many?);
+        let mut few = Side::start(STREAMS[0], INTERVALS[0], redis, directory)?;
+        let mut many = Side::start(STREAMS[1], INTERVALS[1], redis, directory)?;
         let mut growth = Growth::default();
         // The first turns warm up.
         for round in 0..=ROUNDS {

@@ -42,7 +42,8 @@ leave the machine alone meanwhile. `make bench ARGS='--only 2000'` measures one 
   `eventloop_cmd_per_cycle_max` of `INFO debug`, and *Redis's CPU for so many* is that times the CPU of the poll by its
   commands, reading and writing included. The *longest cycle by the clock* is `eventloop_duration_max`: it also has the time
   for which the machine did something else, which redis_exporter shows, with one command in a cycle. Before each turn they are
-  reset, which is a cycle of some 0.1 ms.
+  reset, which is a cycle of some 0.1 ms; not where nothing is new, since a reset has streamgauge read anew what it knows of
+  streams with large entries.
 - **Round trips** come from a proxy that hands each piece on half the time after it came, in either direction, and holds
   nothing back that comes after it. Who takes part goes through it, PING as well.
 - **Scrapes**: the first of a snapshot finds its text written ahead, since the snapshot before was scraped, too, and there is

@@ -15,6 +15,10 @@ pub struct Server {
     /// The program beside it that `--pipe` is fed to.
     pub client: PathBuf,
     connection: redis::Connection,
+    /// Whether what it tells is reset before each turn.
+    is_reset: bool,
+    /// What it had told when it was marked.
+    before: Told,
 }
 
 /// How long it is watched for what it uses while nothing is asked of it.
@@ -44,19 +48,19 @@ impl Used {
     }
 }
 
-/// What Redis says of the time between a reset and now.
-#[derive(Clone, Copy, Debug)]
+/// What Redis says of the time between a mark and now.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Told {
     /// Execution of commands, by INFO commandstats.
     pub commands: Duration,
-    /// Longest cycle of the event loop, by INFO debug.
-    pub block: Duration,
+    /// Longest cycle of the event loop, by INFO debug; only after a reset.
+    pub block: Option<Duration>,
     /// Number of commands, but for EXEC.
     pub calls: u64,
     /// The same, and EXEC.
     pub executed: u64,
-    /// Most commands in one cycle of the event loop, by INFO debug.
-    pub together: u64,
+    /// Most commands in one cycle of the event loop, by INFO debug; only after a reset.
+    pub together: Option<u64>,
 }
 
 impl Server {
@@ -79,7 +83,7 @@ impl Server {
             }
         };
         let client = program.with_file_name("redis-cli");
-        Ok(Server { process, port, client, connection })
+        Ok(Server { process, port, client, connection, is_reset: true, before: Told::default() })
     }
 
     pub fn url(&self) -> String {
@@ -91,17 +95,23 @@ impl Server {
         &mut self.connection
     }
 
-    /// What follows is told by [`Server::told`]. The reset itself is a cycle of the event loop, of some 0.1 ms.
-    fn reset(&mut self) -> Result<()> {
-        Ok(redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut self.connection)?)
+    /// It is never reset: streamgauge would read anew what it knows of streams.
+    pub fn never_reset(&mut self) {
+        self.is_reset = false;
     }
 
-    /// From now on its CPU is counted. It is told anew ([`Server::told`]) from now on, too.
+    /// From now on its CPU is counted, and what it tells ([`Server::told`]). A reset is a cycle of its event loop, of some
+    /// 0.1 ms.
     pub fn mark(&mut self) -> Result<Mark> {
         let (started, before) = (Instant::now(), self.process.cpu()?);
         thread::sleep(IDLE);
         let idle = (self.process.cpu()? - before).as_secs_f64() / started.elapsed().as_secs_f64();
-        self.reset()?;
+        self.before = Told::default();
+        if self.is_reset {
+            redis::cmd("CONFIG").arg("RESETSTAT").exec(&mut self.connection)?;
+        } else {
+            self.before = self.told()?;
+        }
         Ok(Mark { at: Instant::now(), cpu: self.process.cpu()?, idle })
     }
 
@@ -110,7 +120,7 @@ impl Server {
         Ok(Used { cpu: self.process.cpu()? - since.cpu, passed: since.at.elapsed(), idle: since.idle })
     }
 
-    /// What it cost since the reset.
+    /// What it cost since it was marked.
     pub fn told(&mut self) -> Result<Told> {
         let ask = redis::cmd("INFO").arg("commandstats").arg("debug").query(&mut self.connection);
         let info: String = ask?;
@@ -133,11 +143,11 @@ impl Server {
             Ok(field(&info, name).ok_or_else(lacks)?.parse()?)
         };
         Ok(Told {
-            commands: Duration::from_micros(commands),
-            block: Duration::from_micros(of_cycle("eventloop_duration_max")?),
-            calls,
-            executed,
-            together: of_cycle("eventloop_cmd_per_cycle_max")?,
+            commands: Duration::from_micros(commands) - self.before.commands,
+            block: Some(Duration::from_micros(of_cycle("eventloop_duration_max")?)).filter(|_| self.is_reset),
+            calls: calls - self.before.calls,
+            executed: executed - self.before.executed,
+            together: Some(of_cycle("eventloop_cmd_per_cycle_max")?).filter(|_| self.is_reset),
         })
     }
 }
