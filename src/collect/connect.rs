@@ -261,7 +261,7 @@ impl Link {
     /// Receives the next reply.
     ///
     /// # Errors
-    /// There is none.
+    /// It does not come.
     pub async fn receive_one(&mut self) -> Result<(), Fault> {
         self.wire.receive(1).await
     }

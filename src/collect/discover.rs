@@ -168,8 +168,9 @@ impl Scan {
         self.left_out.max(self.left_out_before)
     }
 
-    /// Looks for streams that were not found before, from where the search stands. In a large key space it takes several polls to see all keys, and
-    /// later on a stream that is new is found some polls later. A slow server ends the search of a poll after `time`.
+    /// Looks for streams that were not found before, from where the search stands. In a large key space it takes several
+    /// polls to see all keys, and later on a stream that is new is found some polls later. A slow server ends the search of
+    /// a poll after `time`.
     ///
     /// # Errors
     /// No reply, or SCAN is refused.

@@ -28,8 +28,12 @@ const MOST_PARTS: usize = if cfg!(test) { 1 << 12 } else { 1 << 23 };
 /// Most keys that are kept of those told to have changed: of more, all count as changed. Fewer in unit tests.
 const MOST_CHANGES: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 
-/// Bytes that are kept for what comes next.
+/// Bytes of room that are kept for what comes next.
 const KEPT: usize = 256 * 1024;
+
+/// The same after more than that: a batch of large replies comes seldom alone, and new pages for each take longer than the
+/// replies themselves.
+const KEPT_FOR_LARGE: usize = 4 * 1024 * 1024;
 
 /// Bytes that do not follow the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -119,8 +123,9 @@ impl Replies {
 
     /// Drops the bytes that no part is of any more.
     fn drop_read(&mut self) {
+        let kept = if self.bytes.len() > KEPT { KEPT_FOR_LARGE } else { KEPT };
         self.bytes.drain(..self.at);
-        self.bytes.shrink_to(KEPT);
+        self.bytes.shrink_to(kept);
         self.at = 0;
     }
 

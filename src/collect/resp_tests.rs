@@ -175,6 +175,21 @@ fn a_flood_of_values_ends() {
 }
 
 #[test]
+fn room_is_kept_as_long_as_large_replies_come() {
+    let mut replies = Replies::default();
+    let mut room_after = |length: usize| {
+        replies.buffer().extend(format!("${length}\r\n{}\r\n", "x".repeat(length)).as_bytes());
+        assert_eq!(replies.have(1), Ok(true));
+        replies.clear();
+        replies.buffer().capacity()
+    };
+    assert!((4 * KEPT..=KEPT_FOR_LARGE).contains(&room_after(4 * KEPT)));
+    assert!(room_after(2 * KEPT) >= 4 * KEPT);
+    assert!(room_after(10) <= KEPT);
+    assert!(room_after(2 * KEPT_FOR_LARGE) <= KEPT_FOR_LARGE);
+}
+
+#[test]
 fn a_flood_of_what_is_told_takes_no_room() {
     let mut replies = Replies::default();
     for number in 0..200_000 {
