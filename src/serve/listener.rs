@@ -167,7 +167,7 @@ impl Server {
                     tracing::debug!(%error, "connection ended early");
                 }
             }
-            () = seat.member.untaken.overdue(TAKE_TIMEOUT) => {
+            () = seat.member.takes_too_long() => {
                 tracing::debug!("connection was cut: its client does not take the answer");
             }
         }
@@ -191,6 +191,24 @@ struct Member {
     evicted: CancellationToken,
     peer: std::sync::OnceLock<Arc<Peer>>,
     changed: Arc<Notify>,
+}
+
+impl Member {
+    fn is_known(&self) -> bool {
+        self.peer.get().is_some_and(|peer| peer.is_known.load(Ordering::Relaxed))
+    }
+
+    /// Waits until it is a stranger's, and that does not take its answer. The API server has the requests of many on one
+    /// connection, and gives up by itself what one of them does not take (`--request-timeout`).
+    async fn takes_too_long(&self) {
+        loop {
+            self.untaken.overdue(TAKE_TIMEOUT).await;
+            if !self.is_known() {
+                return;
+            }
+            tokio::time::sleep(TAKE_TIMEOUT).await;
+        }
+    }
 }
 
 /// A place among the connections; given back on drop.
@@ -218,12 +236,10 @@ impl Crowd {
         let (next, members) = &mut *members;
         if members.len() >= MAX_CONNECTIONS {
             let is_idle = |member: &Member| member.busy.load(Ordering::Acquire) == 0;
-            let is_known =
-                |member: &Member| member.peer.get().is_some_and(|peer| peer.is_known.load(Ordering::Relaxed));
             let is_sending = |member: &Member| member.untaken.any();
             let idle = members.iter().filter(|(_, member)| is_idle(member));
             let order =
-                |(number, member): &(&u64, &Arc<Member>)| (is_known(member), is_sending(member), **number);
+                |(number, member): &(&u64, &Arc<Member>)| (member.is_known(), is_sending(member), **number);
             let (&oldest, _) = idle.min_by_key(order)?;
             members.remove(&oldest)?.evicted.cancel();
         }

@@ -213,6 +213,37 @@ fn slow_clients_hold_up_nobody() {
     });
 }
 
+/// The API server has the requests of many on one connection: one that does not take its answer costs no other.
+#[test]
+fn an_answer_that_is_not_taken_does_not_cut_the_api_server() {
+    use http_body_util::Empty;
+    use hyper::{Request, body::Bytes};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let (_redis, adapter) = adapter();
+    let client = adapter.client.clone().over(Protocol::Http2);
+    runtime().block_on(async move {
+        let io = TokioIo::new(client.connect().await.unwrap());
+        let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        http2.initial_stream_window_size(0);
+        let (mut sender, connection) = http2.handshake(io).await.unwrap();
+        tokio::spawn(connection);
+        let mut ask = async || {
+            let uri = format!("https://streamgauge{}", backlog());
+            let request = Request::get(uri).header(USER.0, USER.1).body(Empty::<Bytes>::new()).unwrap();
+            sender.ready().await.unwrap();
+            sender.send_request(request).await.unwrap()
+        };
+        let untaken = ask().await;
+        // Longer than a stranger has.
+        tokio::time::sleep(Duration::from_secs(35)).await;
+        assert_eq!(
+            (untaken.status(), ask().await.status()),
+            (200.try_into().unwrap(), 200.try_into().unwrap())
+        );
+    });
+}
+
 /// Many requests at once over one connection, as the API server sends them.
 #[test]
 fn many_requests_share_one_connection() {
