@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{Request, body::Bytes, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -216,17 +219,13 @@ fn slow_clients_hold_up_nobody() {
 /// The API server has the requests of many on one connection: one that does not take its answer costs no other.
 #[test]
 fn an_answer_that_is_not_taken_does_not_cut_the_api_server() {
-    use http_body_util::Empty;
-    use hyper::{Request, body::Bytes};
-    use hyper_util::rt::{TokioExecutor, TokioIo};
-
     let (_redis, adapter) = adapter();
     let client = adapter.client.clone().over(Protocol::Http2);
     runtime().block_on(async move {
         let io = TokioIo::new(client.connect().await.unwrap());
-        let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-        http2.initial_stream_window_size(0);
-        let (mut sender, connection) = http2.handshake(io).await.unwrap();
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(0);
+        let (mut sender, connection) = builder.handshake(io).await.unwrap();
         tokio::spawn(connection);
         let mut ask = async || {
             let uri = format!("https://streamgauge{}", backlog());
@@ -247,16 +246,11 @@ fn an_answer_that_is_not_taken_does_not_cut_the_api_server() {
 /// Many requests at once over one connection, as the API server sends them.
 #[test]
 fn many_requests_share_one_connection() {
-    use http_body_util::{BodyExt as _, Empty};
-    use hyper::{Request, body::Bytes};
-    use hyper_util::rt::{TokioExecutor, TokioIo};
-
     let (_redis, adapter) = adapter();
     let client = adapter.client.clone().over(Protocol::Http2);
     runtime().block_on(async move {
         let io = TokioIo::new(client.connect().await.unwrap());
-        let (sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);
         let mut answers = JoinSet::new();
         for _ in 0..1000 {
