@@ -26,8 +26,8 @@ pub enum Ask {
     /// contradict themselves, and a group ahead of its stream is a false zero. With them, from the same moment, the IDs of
     /// ranges of entries.
     Stream(Name, Vec<Wish>, Bytes),
-    /// The same without ranges, and Redis tells when the stream changes.
-    Tracked(Name, Bytes),
+    /// The same, and Redis tells when the stream changes.
+    Tracked(Name, Vec<Wish>, Bytes),
     /// `XINFO GROUPS` of a stream that has so many, and of which the rest is known.
     Groups(Name, u64),
     /// `XINFO CONSUMERS` of a group, which has so many.
@@ -67,9 +67,9 @@ impl Ask {
     pub fn push(&self, requests: &mut Requests) {
         match self {
             Ask::Stream(key, wishes, _) => transaction(requests, key, wishes),
-            Ask::Tracked(key, _) => {
+            Ask::Tracked(key, wishes, _) => {
                 requests.add(&commands::CLIENT_CACHING, &["YES".into()]);
-                transaction(requests, key, &[]);
+                transaction(requests, key, wishes);
             }
             Ask::Groups(key, _) => requests.add(&commands::XINFO_GROUPS, &[key.into()]),
             Ask::Consumers(key, group, _) => {
@@ -86,7 +86,7 @@ impl Ask {
     #[must_use]
     pub fn key(&self) -> &Name {
         match self {
-            Ask::Stream(key, ..) | Ask::Tracked(key, _) | Ask::Groups(key, _) => key,
+            Ask::Stream(key, ..) | Ask::Tracked(key, ..) | Ask::Groups(key, _) => key,
             Ask::Consumers(key, ..) | Ask::Pending(key, ..) => key,
         }
     }
@@ -95,7 +95,7 @@ impl Ask {
     #[must_use]
     pub fn wishes(&self) -> &[Wish] {
         match self {
-            Ask::Stream(_, wishes, _) => wishes,
+            Ask::Stream(_, wishes, _) | Ask::Tracked(_, wishes, _) => wishes,
             _ => &[],
         }
     }
@@ -112,7 +112,7 @@ impl Ask {
     #[must_use]
     pub fn expected_bytes(&self) -> Bytes {
         match self {
-            Ask::Stream(_, _, bytes) | Ask::Tracked(_, bytes) => *bytes,
+            Ask::Stream(_, _, bytes) | Ask::Tracked(_, _, bytes) => *bytes,
             Ask::Groups(_, groups) => groups.saturating_mul(BYTES_OF_GROUP),
             Ask::Consumers(_, _, items) | Ask::Pending(_, _, items) => items.saturating_mul(BYTES_OF_ITEM),
         }
@@ -123,9 +123,8 @@ impl Ask {
     #[must_use]
     pub fn expected_work(&self) -> Duration {
         let nanos = match self {
-            Ask::Tracked(..) => 13_000,
             Ask::Groups(_, groups) => 2_000_u64.saturating_add(groups.saturating_mul(1_000)),
-            Ask::Stream(_, wishes, _) => {
+            Ask::Stream(_, wishes, _) | Ask::Tracked(_, wishes, _) => {
                 let entries = wishes.iter().map(|wish| wish.count).sum::<u64>();
                 13_000 + 1_500 * wishes.len() as u64 + entries.saturating_mul(150)
             }
@@ -141,7 +140,7 @@ impl Ask {
     pub fn replies(&self) -> usize {
         match self {
             Ask::Stream(_, wishes, _) => 4 + wishes.len(),
-            Ask::Tracked(..) => 5,
+            Ask::Tracked(_, wishes, _) => 5 + wishes.len(),
             Ask::Groups(..) | Ask::Consumers(..) | Ask::Pending(..) => 1,
         }
     }

@@ -162,15 +162,17 @@ impl Lags {
         let (name, Some(watched)) = &self.streams[place] else {
             return Ask::Stream(self.streams[place].0.clone(), Vec::new(), 0);
         };
-        let bytes = watched.bytes();
-        match tracking.is_on() && watched.ends_bytes >= LARGE {
-            true if tracking.knows(name) => Ask::Groups(name.clone(), watched.groups),
-            true => Ask::Tracked(name.clone(), bytes),
-            false => {
-                let foreseen = watched.foreseen();
-                let entry = foreseen.map_or(0, |_| watched.ends_bytes);
-                Ask::Stream(name.clone(), Vec::from_iter(foreseen), bytes.saturating_add(entry))
-            }
+        let is_tracked = tracking.is_on() && watched.ends_bytes >= LARGE;
+        if is_tracked && tracking.knows(name) {
+            return Ask::Groups(name.clone(), watched.groups);
+        }
+        let foreseen = watched.foreseen();
+        let entry = foreseen.map_or(0, |_| watched.ends_bytes);
+        let (wishes, bytes) = (Vec::from_iter(foreseen), watched.bytes().saturating_add(entry));
+        if is_tracked {
+            Ask::Tracked(name.clone(), wishes, bytes)
+        } else {
+            Ask::Stream(name.clone(), wishes, bytes)
         }
     }
 

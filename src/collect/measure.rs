@@ -9,7 +9,7 @@ use super::{
     ask::{self, Ask, StreamAnswer},
     cluster::Redirect,
     connect::{Link, Peer},
-    decode::GroupInfo,
+    decode::{GroupInfo, StreamInfo},
     lags::{First, Lags, Measured, Open},
     resp::Reply,
     trust::{Identity, ServerInfo},
@@ -152,7 +152,8 @@ impl Round<'_> {
         mut places: impl Iterator<Item = usize>,
     ) -> Result<Vec<usize>, Fault> {
         enum Heard {
-            Tracked(Result<StreamAnswer, Fault>, bool),
+            /// All of it, if it could be read, which was taken in already; and whether Redis tells of changes.
+            Tracked(Option<StreamInfo>, bool),
             Groups(Result<Vec<GroupInfo>, Fault>),
             Refused,
         }
@@ -166,25 +167,31 @@ impl Round<'_> {
             }
             let Some(place) = places.next() else { return };
             self.redirects[place] = redirect(replies, &self.peer.address);
-            let heard = match ask {
-                Ask::Groups(..) => Heard::Groups(ask::groups_answer(ask, replies, &mut lags.names)),
+            let (answer, is_tracked) = match ask {
+                Ask::Groups(..) => {
+                    let groups = ask::groups_answer(ask, replies, &mut lags.names);
+                    return later.push((place, Heard::Groups(groups)));
+                }
                 Ask::Tracked(..) => {
                     let (answer, is_tracked) = ask::tracked_answer(ask, replies, &mut lags.names);
-                    Heard::Tracked(answer, is_tracked)
+                    (answer, Some(is_tracked))
                 }
-                _ => match ask::stream_answer(ask, replies, &mut lags.names) {
-                    Err(fault) if fault.kind == FaultKind::NoPerm && !ask.wishes().is_empty() => {
-                        Heard::Refused
-                    }
-                    answer => return self.take(place, lags, answer, further),
-                },
+                _ => (ask::stream_answer(ask, replies, &mut lags.names), None),
             };
-            later.push((place, heard));
+            let refused = answer.as_ref().is_err_and(|fault| fault.kind == FaultKind::NoPerm);
+            if refused && !ask.wishes().is_empty() {
+                return later.push((place, Heard::Refused));
+            }
+            if let Some(is_tracked) = is_tracked {
+                let stream = answer.as_ref().ok().map(|answer| answer.stream.clone());
+                later.push((place, Heard::Tracked(stream, is_tracked)));
+            }
+            self.take(place, lags, answer, further);
         };
         link.ask(asks, read).await?;
         for (place, heard) in &later {
             match heard {
-                Heard::Tracked(Ok(answer), true) => link.tracking.learn(self.names[*place], &answer.stream),
+                Heard::Tracked(Some(stream), true) => link.tracking.learn(self.names[*place], stream),
                 Heard::Tracked(_, false) => link.tracking.give_up(),
                 Heard::Groups(Ok(_)) | Heard::Refused => {}
                 _ => link.tracking.forget(self.names[*place]),
@@ -197,8 +204,8 @@ impl Round<'_> {
         let (mut again, mut further) = (Vec::new(), VecDeque::new());
         for (place, heard) in later {
             let answer = match heard {
+                Heard::Tracked(..) => continue,
                 Heard::Refused => None,
-                Heard::Tracked(answer, _) => Some(answer),
                 Heard::Groups(Err(fault)) => Some(Err(fault)),
                 Heard::Groups(Ok(groups)) => {
                     let known = link.tracking.with_groups(self.names[place], &groups);

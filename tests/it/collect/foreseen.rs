@@ -7,17 +7,22 @@ use crate::{
 
 const LAG: &str = "redis_stream_group_lag{stream=\"orders\",group=\"workers\"}";
 
+/// Payloads of usual entries, and of those that are large: Redis is to tell when a stream of them changes.
+const PAYLOADS: [usize; 2] = [1, 20_000];
+
+fn add(redis: &RedisServer, id: &str, payload: usize) {
+    redis.ask::<String>(&["XADD", "orders", id, "f", &"v".repeat(payload)]);
+}
+
 /// A group in the midst of its stream.
-fn fill(redis: &RedisServer) {
-    for id in ["1-0", "2-0", "3-0", "4-0"] {
-        redis.run(&[&format!("XADD orders {id} f v")]);
-    }
+fn fill(redis: &RedisServer, payload: usize) {
+    ["1-0", "2-0", "3-0", "4-0"].iter().for_each(|id| add(redis, id, payload));
     redis.run(&["XGROUP CREATE orders workers 2-0"]);
 }
 
 /// The stream grows by so many entries, each seen by a poll. Returns how many more transactions there were than polls, to
 /// one or two of which the poll under way may have added, and the latest metrics.
-fn grow(redis: &RedisServer, gauge: &Streamgauge, entries: u64) -> (u64, Samples) {
+fn grow(redis: &RedisServer, gauge: &Streamgauge, entries: u64, payload: usize) -> (u64, Samples) {
     let counts = || {
         let calls = redis.calls();
         ["time", "multi"].map(|command| calls.get(command).copied().unwrap_or(0))
@@ -25,7 +30,7 @@ fn grow(redis: &RedisServer, gauge: &Streamgauge, entries: u64) -> (u64, Samples
     let before = counts();
     let mut metrics = None;
     for _ in 0..entries {
-        redis.run(&["XADD orders * f v"]);
+        add(redis, "*", payload);
         metrics = Some(gauge.poll());
     }
     let after = counts();
@@ -35,53 +40,58 @@ fn grow(redis: &RedisServer, gauge: &Streamgauge, entries: u64) -> (u64, Samples
 #[test]
 fn a_stream_that_grows_is_asked_for_once() {
     needs!("redis-server");
-    // Before Redis 7.0 nothing is remembered, so that nothing has to be confirmed.
-    for version in servers::versions() {
+    let all = servers::versions();
+    for (version, payload) in all.iter().flat_map(|version| PAYLOADS.map(|payload| (version, payload))) {
+        let of = format!("{version:?}, {payload} bytes");
         let redis = version.start();
+        // Before Redis 7.0 nothing is remembered, so that nothing has to be confirmed.
         if redis.version() < (7, 0) {
             continue;
         }
-        fill(&redis);
+        fill(&redis, payload);
         let gauge = Streamgauge::of(&redis.url(), &[]);
-        assert_eq!(gauge.poll().value(LAG), Some(2.0), "{version:?}");
-        let (_, metrics) = grow(&redis, &gauge, 2);
-        assert_eq!(metrics.value(LAG), Some(4.0), "{version:?}");
-        let (more, metrics) = grow(&redis, &gauge, 8);
-        assert_eq!(metrics.value(LAG), Some(12.0), "{version:?}");
-        assert!(more <= 2, "{version:?}: {more} streams were asked for twice");
+        assert_eq!(gauge.poll().value(LAG), Some(2.0), "{of}");
+        let (_, metrics) = grow(&redis, &gauge, 2, payload);
+        assert_eq!(metrics.value(LAG), Some(4.0), "{of}");
+        let (more, metrics) = grow(&redis, &gauge, 8, payload);
+        assert_eq!(metrics.value(LAG), Some(12.0), "{of}");
+        assert!(more <= 2, "{of}: {more} streams were asked for twice");
         // Another stream, which looks like it, has no such entry.
         let length = 14;
         redis.run(&["DEL orders"]);
-        (0..length).for_each(|ms| redis.run(&[&format!("XADD orders {}-0 f v", 10_u64.pow(14) + ms)]));
+        (0..length).for_each(|ms| add(&redis, &format!("{}-0", 10_u64.pow(14) + ms), payload));
         redis.run(&[&format!("XGROUP CREATE orders workers {}-0", 10_u64.pow(14) + 9)]);
-        assert_eq!(gauge.poll().value(LAG), Some(4.0), "{version:?}");
+        assert_eq!(gauge.poll().value(LAG), Some(4.0), "{of}");
     }
 }
 
 #[test]
 fn what_may_not_be_read_any_more_costs_the_lag_and_not_the_stream() {
     needs!("redis-server");
-    let redis = RedisServer::start();
-    fill(&redis);
-    redis.run(&["ACL SETUSER narrow on nopass ~* +@all"]);
-    let gauge = Streamgauge::of(&redis.url(), &["--redis.username", "narrow"]);
-    gauge.poll();
-    let (_, metrics) = grow(&redis, &gauge, 3);
-    assert_eq!(metrics.value(LAG), Some(5.0));
+    for payload in PAYLOADS {
+        let redis = RedisServer::start();
+        fill(&redis, payload);
+        redis.run(&["ACL SETUSER narrow on nopass ~* +@all"]);
+        let gauge = Streamgauge::of(&redis.url(), &["--redis.username", "narrow"]);
+        gauge.poll();
+        let (_, metrics) = grow(&redis, &gauge, 3, payload);
+        assert_eq!(metrics.value(LAG), Some(5.0), "{payload} bytes");
 
-    redis.run(&["ACL SETUSER narrow -xrange -xrevrange"]);
-    let (_, metrics) = grow(&redis, &gauge, 1);
-    assert_eq!(metrics.value("redis_stream_length{stream=\"orders\"}"), Some(8.0));
-    assert_eq!(metrics.value("redis_stream_up{stream=\"orders\"}"), Some(0.0));
-    // Once more in each poll, in vain: what was foreseen is not asked for again.
-    let polls = 6;
-    let (more, _) = grow(&redis, &gauge, polls);
-    assert!(more <= 2 * polls + 4, "{more}");
+        redis.run(&["ACL SETUSER narrow -xrange -xrevrange"]);
+        let (_, metrics) = grow(&redis, &gauge, 1, payload);
+        assert_eq!(metrics.value("redis_stream_length{stream=\"orders\"}"), Some(8.0), "{payload} bytes");
+        assert_eq!(metrics.value("redis_stream_up{stream=\"orders\"}"), Some(0.0), "{payload} bytes");
+        // Once more in each poll, in vain: what was foreseen is not asked for again.
+        let polls = 6;
+        let (more, _) = grow(&redis, &gauge, polls, payload);
+        assert!(more <= 2 * polls + 4, "{payload} bytes: {more}");
 
-    redis.run(&["ACL SETUSER narrow +xrange +xrevrange"]);
-    let (_, metrics) = grow(&redis, &gauge, 1);
-    assert_eq!(
-        (metrics.value(LAG), metrics.value("redis_stream_up{stream=\"orders\"}")),
-        (Some(13.0), Some(1.0))
-    );
+        redis.run(&["ACL SETUSER narrow +xrange +xrevrange"]);
+        let (_, metrics) = grow(&redis, &gauge, 1, payload);
+        assert_eq!(
+            (metrics.value(LAG), metrics.value("redis_stream_up{stream=\"orders\"}")),
+            (Some(13.0), Some(1.0)),
+            "{payload} bytes"
+        );
+    }
 }
