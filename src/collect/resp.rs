@@ -1,5 +1,5 @@
 //! Redis's protocol, RESP2 and RESP3: replies are scanned once, as their bytes come in, and read where they are. What
-//! nobody keeps is never copied.
+//! nobody keeps is never copied, and payloads of entries are dropped as they come.
 //!
 //! [`Replies`] has the bytes, and one `Part` for each value in them, in order; a [`Reply`] is one value with all that is
 //! within.
@@ -31,9 +31,12 @@ const MOST_CHANGES: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 /// Bytes of room that are kept for what comes next.
 const KEPT: usize = 256 * 1024;
 
-/// The same after more than that: a batch of large replies comes seldom alone, and new pages for each take longer than the
-/// replies themselves.
-const KEPT_FOR_LARGE: usize = 4 * 1024 * 1024;
+/// How many lists are around the payload of an entry: what EXEC answers, what the command in it does, the entry, and its
+/// fields. Nothing else that is long is as deep.
+const AROUND_PAYLOAD: usize = 4;
+
+/// Shortest payload that is not kept: nobody reads it, it has only a size.
+const LONG_PAYLOAD: usize = 1024;
 
 /// Bytes that do not follow the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +62,10 @@ enum Part {
         parts: u32,
         is_map: bool,
     },
+    /// A payload that was dropped.
+    Payload {
+        length: u32,
+    },
     /// A value that no question has for an answer: a boolean, a double, a big number.
     Other,
 }
@@ -83,6 +90,8 @@ pub struct Replies {
     at: usize,
     parts: Vec<Part>,
     open: Vec<Open>,
+    /// Bytes still to come of a payload that is dropped, with the two that end it.
+    dropping: usize,
     /// Replies that are there in full.
     whole: usize,
     changes: Changes,
@@ -123,14 +132,16 @@ impl Replies {
 
     /// Drops the bytes that no part is of any more.
     fn drop_read(&mut self) {
-        let kept = if self.bytes.len() > KEPT { KEPT_FOR_LARGE } else { KEPT };
         self.bytes.drain(..self.at);
-        self.bytes.shrink_to(kept);
+        self.bytes.shrink_to(KEPT);
         self.at = 0;
     }
 
     /// Scans one value; of a list, its head. False where not all of it has come.
     fn scan(&mut self) -> Result<bool, Malformed> {
+        if self.dropping > 0 {
+            return self.drop_payload();
+        }
         let Some((kind, line, next)) = self.line()? else { return Ok(false) };
         let (from, length) = (self.at + 1, line.len());
         let (mut end, mut is_aside) = (next, false);
@@ -140,6 +151,10 @@ impl Replies {
             b'-' => error(from, length)?,
             b'$' | b'=' | b'!' => match count(line)? {
                 None => Part::Nil,
+                Some(length) if self.open.len() >= AROUND_PAYLOAD && length as usize >= LONG_PAYLOAD => {
+                    self.dropping = length as usize + 2;
+                    Part::Payload { length }
+                }
                 Some(length) => {
                     let length = length as usize;
                     end = next + length + 2;
@@ -180,6 +195,9 @@ impl Replies {
         }
         self.at = end;
         self.parts.push(part);
+        if self.dropping > 0 {
+            return self.drop_payload();
+        }
         if let Part::List { items, .. } = part {
             if self.open.len() == DEEPEST {
                 return Err(Malformed("lists are nested too deeply"));
@@ -190,6 +208,28 @@ impl Replies {
                 return Ok(true);
             }
         }
+        self.end();
+        Ok(true)
+    }
+
+    /// Drops what has come of a payload. False where not all of it has.
+    fn drop_payload(&mut self) -> Result<bool, Malformed> {
+        let (there, left) = (self.bytes.len() - self.at, self.dropping - 2);
+        let dropped = there.min(left);
+        self.dropping -= dropped;
+        // Room is made for what comes next, unless there is more to move than that.
+        if there - dropped <= dropped {
+            self.bytes.drain(self.at..self.at + dropped);
+        } else {
+            self.at += dropped;
+        }
+        match self.bytes.get(self.at..self.at + 2).filter(|_| dropped == left) {
+            None => return Ok(false),
+            Some(b"\r\n") => {}
+            Some(_) => return Err(Malformed("a string does not end where it should")),
+        }
+        self.at += 2;
+        self.dropping = 0;
         self.end();
         Ok(true)
     }

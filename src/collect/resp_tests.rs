@@ -116,6 +116,41 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn long_payloads_are_dropped_and_nothing_else(
+        lengths in prop::collection::vec(0..3 * LONG_PAYLOAD, 1..6),
+        size in 1..4 * LONG_PAYLOAD,
+    ) {
+        // What ends a value is nothing special within one.
+        let text = |length: &usize| Value::BulkString(b"\r\n".iter().copied().cycle().take(*length).collect());
+        let entry = vec![text(&3), Value::Array(lengths.iter().map(text).collect())];
+        let last = text(&LONG_PAYLOAD);
+        let page = Value::Array(vec![Value::Array(entry)]);
+        let bytes = written::written(&Value::Array(vec![page, last.clone()])).repeat(2);
+        let (mut replies, mut seen) = (Replies::default(), 0);
+        for piece in bytes.chunks(size) {
+            replies.buffer().extend(piece);
+            while replies.have(1).unwrap() {
+                let reply = replies.iter().next().unwrap();
+                prop_assert_eq!(reply.size(), (3 + lengths.iter().sum::<usize>() + LONG_PAYLOAD) as u64);
+                let [page, kept] = [0, 1].map(|item| reply.items().unwrap().nth(item).unwrap());
+                prop_assert!(is_same(kept, &last));
+                let entry = page.items().unwrap().next().unwrap();
+                let fields = entry.items().unwrap().nth(1).unwrap().items().unwrap();
+                prop_assert_eq!(fields.len(), lengths.len());
+                for (field, length) in fields.zip(&lengths) {
+                    prop_assert_eq!(field.size(), *length as u64);
+                    prop_assert_eq!(is_same(field, &text(length)), *length < LONG_PAYLOAD);
+                }
+                replies.clear();
+                seen += 1;
+            }
+        }
+        prop_assert_eq!(seen, 2);
+    }
+}
+
 #[test]
 fn what_a_server_tells_besides_is_no_reply() {
     let mut replies = Replies::default();
@@ -131,6 +166,8 @@ fn what_a_server_tells_besides_is_no_reply() {
 fn what_is_no_reply_is_refused() {
     let deep = "*1\r\n".repeat(DEEPEST + 1);
     let long = "+".to_owned() + &"a".repeat(LONGEST_LINE + 1);
+    let payload =
+        "*1\r\n".repeat(AROUND_PAYLOAD) + &format!("${LONG_PAYLOAD}\r\n{}", "a".repeat(LONG_PAYLOAD + 2));
     for (bytes, why) in [
         ("HTTP/1.1 400 Bad Request\r\n", "a value has an unknown type"),
         ("\x15\x03\x01\r\n", "a value has an unknown type"),
@@ -140,6 +177,7 @@ fn what_is_no_reply_is_refused() {
         ("*4294967296\r\n", "a length is none"),
         ("%4294967295\r\n", "a list is too long"),
         ("$2\r\nabc\r\n", "a string does not end where it should"),
+        (&payload, "a string does not end where it should"),
         ("$2000000000\r\n", "there is more than 1 GiB of replies"),
         (&deep, "lists are nested too deeply"),
         (&long, "a line does not end"),
@@ -175,18 +213,21 @@ fn a_flood_of_values_ends() {
 }
 
 #[test]
-fn room_is_kept_as_long_as_large_replies_come() {
+fn a_payload_takes_no_room() {
+    const PIECE: usize = 64 * 1024;
     let mut replies = Replies::default();
-    let mut room_after = |length: usize| {
-        replies.buffer().extend(format!("${length}\r\n{}\r\n", "x".repeat(length)).as_bytes());
-        assert_eq!(replies.have(1), Ok(true));
-        replies.clear();
-        replies.buffer().capacity()
-    };
-    assert!((4 * KEPT..=KEPT_FOR_LARGE).contains(&room_after(4 * KEPT)));
-    assert!(room_after(2 * KEPT) >= 4 * KEPT);
-    assert!(room_after(10) <= KEPT);
-    assert!(room_after(2 * KEPT_FOR_LARGE) <= KEPT_FOR_LARGE);
+    let pieces = 1000;
+    replies.buffer().extend("*1\r\n".repeat(AROUND_PAYLOAD).as_bytes());
+    replies.buffer().extend(format!("${}\r\n", pieces * PIECE).as_bytes());
+    for _ in 0..pieces {
+        assert_eq!(replies.have(1), Ok(false));
+        replies.buffer().extend([b'x'; PIECE]);
+        assert!(replies.buffer().capacity() <= KEPT, "{}", replies.buffer().capacity());
+    }
+    replies.buffer().extend(b"\r\n+PONG\r\n");
+    assert_eq!(replies.have(2), Ok(true));
+    let sizes: Vec<_> = replies.iter().map(Reply::size).collect();
+    assert_eq!(sizes, [(pieces * PIECE) as u64, 4]);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Streams with large entries, and what is known of them as long as they do not change.
 //!
 //! `XINFO STREAM` returns the first and the last entry whole. With entries of 100 kB that costs Redis ten times as much as
-//! all other questions about a stream, in each poll, and there is no other command for the rest of what it says; a script
-//! that leaves the entries out costs Redis still more. So Redis is asked to tell when such a stream changes
+//! all other questions about a stream, in each poll, and there is no other command for the rest of what it says. `FULL COUNT 1`
+//! saves the last entry, but lists every consumer, and does not tell whether an entry has the last ID; a script that leaves the
+//! entries out costs Redis three times as much. So Redis is asked to tell when such a stream changes
 //! (`CLIENT TRACKING`, opted in to for these keys), and as long as it does not, only the groups are asked for. What it tells
 //! comes in order with its replies: where nothing was told before a reply, nothing has changed before it.
 //!

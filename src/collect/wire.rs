@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::time::{Instant, timeout_at};
-use tokio_util::io::poll_read_buf;
+use tokio_util::{bytes::BufMut, io::poll_read_buf};
 
 use super::{
     dial::Stream,
@@ -124,9 +124,9 @@ impl Wire {
             if self.replies.have(count)? {
                 return Poll::Ready(Ok(()));
             }
-            let buffer = self.replies.buffer();
-            buffer.reserve(ROOM);
-            let read = std::task::ready!(poll_read_buf(Pin::new(&mut *self.stream), context, buffer))?;
+            let mut buffer = self.replies.buffer().limit(ROOM);
+            buffer.get_mut().reserve(ROOM);
+            let read = std::task::ready!(poll_read_buf(Pin::new(&mut *self.stream), context, &mut buffer))?;
             if read == 0 {
                 return Poll::Ready(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()));
             }

@@ -67,10 +67,13 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// Bytes of the strings in it.
+    /// Bytes of the strings in it, those that were dropped too.
     #[must_use]
     pub fn size(self) -> u64 {
-        let of = |part: &Part| if let Part::Text { length, .. } = part { u64::from(*length) } else { 0 };
+        let of = |part: &Part| match part {
+            Part::Text { length, .. } | Part::Payload { length } => u64::from(*length),
+            _ => 0,
+        };
         self.parts.iter().map(of).sum()
     }
 

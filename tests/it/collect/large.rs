@@ -120,6 +120,22 @@ fn they_are_read_when_they_have_changed_and_only_then() {
 }
 
 #[test]
+fn an_entry_takes_no_memory_however_large_it_is() {
+    needs!("redis-server");
+    const BYTES: usize = 200_000_000;
+    let redis = RedisServer::start();
+    redis.ask::<String>(&["XADD", "big", "1-0", "payload", &"x".repeat(BYTES)]);
+    redis.run(&["XADD big 2-0 f v", "XGROUP CREATE big g 0"]);
+    for protocol in ["resp2", "resp3"] {
+        let gauge = Streamgauge::of(&format!("{}?protocol={protocol}", redis.url()), &[]);
+        // The first entry is read with the stream, and once more for its age.
+        agree(&gauge.poll(), &redis);
+        let peak = gauge.memory_kib("VmHWM:") * 1024;
+        assert!(peak < BYTES as u64 / 2, "{protocol}: {peak}");
+    }
+}
+
+#[test]
 fn a_replica_with_the_data_of_another_primary() {
     needs!("redis-server");
     for load in ["disabled", "swapdb"] {

@@ -9,7 +9,7 @@ const WARM_UP: usize = 200;
 
 /// Most KiB that the memory may have grown by after the warm-up: little more than one for each fault. A connection with its
 /// buffers has many times that.
-const MOST_GROWTH_KIB: usize = 1024;
+const MOST_GROWTH_KIB: u64 = 1024;
 
 /// Bytes of a poll's replies, about.
 const BYTES: usize = 3500;

@@ -208,9 +208,8 @@ impl Scene {
     fn count_resources(&self) -> Resources {
         let directory = format!("/proc/{}", self.gauge().process.id());
         let count = |what: &str| fs::read_dir(format!("{directory}/{what}")).unwrap().count();
-        let status = fs::read_to_string(format!("{directory}/status")).unwrap();
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        Resources { threads: count("task"), files: count("fd"), memory_kib: memory.unwrap().parse().unwrap() }
+        let memory_kib = self.gauge().memory_kib("VmRSS:");
+        Resources { threads: count("task"), files: count("fd"), memory_kib }
     }
 
     /// All is over, and was right; one connection is left of each way, and nothing that was not there before.
@@ -244,7 +243,7 @@ pub struct Resources {
     pub threads: usize,
     pub files: usize,
     /// In RAM.
-    pub memory_kib: usize,
+    pub memory_kib: u64,
 }
 
 /// The streams, each with a backlog, and most with something pending.

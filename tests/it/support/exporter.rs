@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     net::SocketAddr,
     process::{Command, Output},
     time::{SystemTime, UNIX_EPOCH},
@@ -112,6 +113,14 @@ impl Streamgauge {
             address.ok_or_else(|| log.join("\n"))
         });
         Streamgauge { process, address }
+    }
+
+    /// Memory of the process in KiB, by the name that it has in `/proc/…/status`.
+    #[track_caller]
+    pub fn memory_kib(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));
+        value.unwrap().parse().unwrap()
     }
 
     #[track_caller]
