@@ -105,8 +105,9 @@ impl Comparison {
         let port = proxy.as_ref().map_or(server.port, |proxy| proxy.port);
         let mut gauge = Gauge::start(&url, workload.data.streams, workload.interval, directory, &[])?;
         gauge.settle()?;
-        // What does not change has been read by the time that is measured.
-        for _ in (0..POLLS_TO_SETTLE_LARGE).filter(|_| workload.data.is_still) {
+        // The oldest entries that wait have been read by the time that is measured.
+        for _ in (0..POLLS_TO_SETTLE_LARGE).filter(|_| workload.data.is_large()) {
+            workload.data.go_on(server.connection(), 0)?;
             gauge.poll(&mut server, || ())?;
             gauge.pause()?;
         }
@@ -218,7 +219,7 @@ fn recorded(server: &mut Server, workload: &Workload, directory: &Path) -> Resul
     let mut gauge = Gauge::start(&proxy.url(), workload.data.streams, workload.interval, directory, &[])?;
     gauge.settle()?;
     let mut sent = Vec::new();
-    for _ in 0..if workload.data.is_still { POLLS_TO_SETTLE_LARGE } else { POLLS_TO_SETTLE } {
+    for _ in 0..if workload.data.is_large() { POLLS_TO_SETTLE_LARGE } else { POLLS_TO_SETTLE } {
         workload.data.go_on(server.connection(), 0)?;
         gauge.poll(server, || sent = proxy.take_sent())?;
         gauge.pause()?;

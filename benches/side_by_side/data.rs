@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use redis::{Connection, Pipeline};
+use streamgauge::collect::tracking::LARGE;
 
 use crate::Result;
 
@@ -31,6 +32,11 @@ impl Data {
     /// So many streams, each with two groups of five consumers.
     pub const fn usual(streams: usize) -> Data {
         Data { streams, groups: 2, consumers: 5, payload: 100, is_still: false }
+    }
+
+    /// Whether entries are so large that only a few are read in each poll.
+    pub fn is_large(&self) -> bool {
+        self.payload as u64 >= LARGE
     }
 
     /// Fills the server with entries of the last seconds. Each consumer owns pending entries; every other stream has entries that wait, the rest has none.

@@ -35,8 +35,8 @@ leave the machine alone meanwhile. `make bench ARGS='--only 2000'` measures one 
   but for its turns. The first turn of each is not counted. Before each turn every stream gets an entry, and in every other
   stream both groups read it: half of the groups have a lag, and nothing is ever as it was at the poll before.
 - **Streams** have two groups of five consumers, unless their title says otherwise, each with two pending entries, and
-  payloads of 100 B. Where nothing is new, ten polls come before: the oldest entries that wait, whose ages are told, are read
-  a few in each poll where they are large.
+  payloads of 100 B. With those of 100 kB, ten polls come before: of such entries, the oldest that wait, whose ages are told,
+  are read a few in each poll.
 - **CPU** is what the scheduler counts of all threads, user and system, until they are quiet again. Redis's is without what
   it uses while nothing is asked of it. **Commands executed** are those of `INFO commandstats`; *commands* are without `EXEC`. Redis's event loop is blocked for one **cycle** at a time: *most commands in a cycle* is
   `eventloop_cmd_per_cycle_max` of `INFO debug`, and *Redis's CPU for so many* is that times the CPU of the poll by its
