@@ -3,8 +3,8 @@
 //!
 //! Redis takes up to 16 KiB of requests at once, and serves nobody else before they are all answered: 1.7 ms of questions
 //! about streams. So a batch is what keeps it busy for `BATCH`, by what is known of its cost, and only so many are on
-//! their way as keep it busy for `AT_ONCE`. Where the way is long, more are sent to fill it, but not at once: no more than
-//! that in each `TICK`, so that they do not arrive together.
+//! their way as keep it busy for `AT_ONCE`, and for the round trip besides. Where that is a long one, they are sent at the
+//! pace at which Redis answers them, so that they do not arrive together.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -25,16 +25,8 @@ const BATCH: Duration = Duration::from_micros(250);
 /// The same of all that Redis may find waiting at once.
 const AT_ONCE: Duration = Duration::from_micros(500);
 
-/// Time between two lots of batches on a long way: what the timers of the runtime can tell.
-const TICK: Duration = Duration::from_millis(1);
-
-/// What a lot takes besides the round trip, about: until Redis has answered it, until the answers are read, and until a
-/// timer is heard.
-const HANDLING: Duration = Duration::from_millis(4);
-
-/// Round trips from which on a way is long, and up to which it is filled: one that seems to be longer is a server that
-/// answers slowly.
-const LONG_WAY: std::ops::RangeInclusive<Duration> = Duration::from_micros(500)..=Duration::from_millis(50);
+/// Round trips up to which the way is filled: one that seems to be longer is a server that answers slowly.
+const LONGEST_WAY: Duration = Duration::from_millis(50);
 
 /// Most bytes that the replies to one batch should have, by what earlier replies had: they stand in Redis's output buffer
 /// and in our memory at once.
@@ -106,10 +98,10 @@ impl Link {
         self.wire.clear();
         let deadline = self.wire.deadline();
         loop {
-            let next = way.next_lot().filter(|next| *next < deadline);
-            match self.wire.receive_until(count, next.unwrap_or(deadline)).await {
+            let due = way.next().map(|(_, due)| due).filter(|due| *due < deadline);
+            match self.wire.receive_until(count, due.unwrap_or(deadline)).await {
                 Some(received) => return received,
-                None if next.is_none() => return Err(self.wire.late()),
+                None if due.is_none() => return Err(self.wire.late()),
                 None => way.fill(self).await,
             }
         }
@@ -123,36 +115,33 @@ struct Way {
     asked: VecDeque<Ask>,
     /// Work of all of them.
     work: Duration,
-    /// Work of all that may be there at once.
+    /// Most work that may be on its way.
     most: Duration,
     /// Questions that are not yet among them.
     rest: VecDeque<Ask>,
-    /// When the latest lot began to be sent, and the work in it.
-    lot: (Instant, Duration),
+    /// Until when Redis would be busy with them if the way took no time.
+    busy_until: Instant,
     requests: Requests,
 }
 
 impl Way {
     fn new(asks: VecDeque<Ask>, round_trip: Duration) -> Self {
-        let filling = Some(round_trip).filter(|round_trip| LONG_WAY.contains(round_trip));
+        let filled = Some(round_trip).filter(|round_trip| *round_trip <= LONGEST_WAY).unwrap_or_default();
         Way {
             batches: VecDeque::new(),
             asked: VecDeque::new(),
             work: Duration::ZERO,
-            most: filling.map_or(AT_ONCE, |round_trip| {
-                // As much as leaves in that time.
-                AT_ONCE.mul_f64((round_trip + HANDLING).div_duration_f64(TICK))
-            }),
+            most: AT_ONCE + filled,
             rest: asks,
-            lot: (Instant::now(), Duration::ZERO),
+            busy_until: Instant::now(),
             requests: Requests::default(),
         }
     }
 
     /// Sends as many batches as there may be.
     async fn fill(&mut self, link: &mut Link) {
-        while let Some(batch) = Batch::first_of(&self.rest)
-            && self.may_send(batch.work)
+        while let Some((batch, due)) = self.next()
+            && due <= Instant::now()
         {
             for ask in self.rest.drain(..batch.asks) {
                 if link.is_asking {
@@ -164,28 +153,27 @@ impl Way {
             link.sent.add(self.requests.count());
             link.wire.send(&self.requests).await;
             self.requests.clear();
-            self.work += batch.work;
-            self.lot.1 += batch.work;
-            self.batches.push_back(batch);
+            self.sent(batch);
         }
     }
 
-    fn may_send(&mut self, work: Duration) -> bool {
-        let (now, due) = (Instant::now(), self.lot.0 + TICK);
-        if now >= due {
-            // One that is a little late does not put off the next one.
-            self.lot = (due.max(now - TICK / 4), Duration::ZERO);
+    /// The next batch, and when it may be sent; `None` where there is none, or not before replies have come.
+    fn next(&self) -> Option<(Batch, Instant)> {
+        let batch = Batch::first_of(&self.rest)?;
+        let on_their_way = self.work + batch.work;
+        if self.batches.is_empty() || on_their_way <= AT_ONCE {
+            return Some((batch, Instant::now()));
         }
-        let on_their_way = self.work + work;
-        self.batches.is_empty()
-            || on_their_way <= AT_ONCE
-            || on_their_way <= self.most && self.lot.1 + work <= AT_ONCE
+        let fits = batch.work <= AT_ONCE && on_their_way <= self.most;
+        fits.then(|| (batch, self.busy_until + batch.work - AT_ONCE))
     }
 
-    /// When more may be sent though no replies have come, if that may be.
-    fn next_lot(&self) -> Option<Instant> {
-        let has_room = self.most > AT_ONCE && self.work < self.most && !self.rest.is_empty();
-        has_room.then(|| self.lot.0 + TICK)
+    fn sent(&mut self, batch: Batch) {
+        let now = Instant::now();
+        self.work += batch.work;
+        // What was answered keeps it busy no more, however long that was expected to take.
+        self.busy_until = (self.busy_until.max(now) + batch.work).min(now + self.work);
+        self.batches.push_back(batch);
     }
 
     fn first(&self) -> Option<Batch> {
@@ -202,6 +190,8 @@ impl Way {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::{sleep, sleep_until};
+
     use super::*;
 
     #[test]
@@ -223,5 +213,31 @@ mod tests {
             assert_eq!(batch, Some((expected, expected * ask.replies())), "{ask:?}");
         }
         assert_eq!(Batch::first_of(&VecDeque::new()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_way_is_filled_at_the_pace_of_the_server() {
+        // By the millisecond, which is what timers can tell, as long as nothing is answered.
+        for (round_trip, expected) in [
+            (0, vec![0, 0]),
+            (1, vec![0, 0, 1, 1, 2, 2]),
+            (2, vec![0, 0, 1, 1, 2, 2, 3, 3, 4, 4]),
+            (60, vec![0, 0]),
+        ] {
+            let asks = vec![Ask::Stream("orders".into(), Vec::new(), 0); 500];
+            let mut way = Way::new(asks.into(), Duration::from_millis(round_trip));
+            let (begun, mut sent) = (Instant::now(), Vec::new());
+            while let Some((batch, due)) = way.next() {
+                sleep_until(due).await;
+                way.asked.extend(way.rest.drain(..batch.asks));
+                way.sent(batch);
+                sent.push(begun.elapsed().as_millis());
+            }
+            assert_eq!(sent, expected, "{round_trip} ms");
+            // An answer makes room for as much, once the pace allows it.
+            sleep(Duration::from_millis(1)).await;
+            way.take();
+            assert!(way.next().is_some_and(|(_, due)| due <= Instant::now()), "{round_trip} ms");
+        }
     }
 }
