@@ -236,8 +236,16 @@ impl Replies {
 
     /// The line that begins here.
     fn line(&self) -> Result<Option<Line<'_>>, Malformed> {
-        let Some((kind, line)) = self.bytes[self.at..].split_first() else { return Ok(None) };
+        let bytes = &self.bytes[self.at..];
         // Nearly every line has one or two characters: the length of something.
+        match *bytes {
+            [kind, _, b'\r', b'\n', ..] => return Ok(Some((kind, &bytes[1..2], self.at + 4))),
+            [kind, first, _, b'\r', b'\n', ..] if first != b'\r' => {
+                return Ok(Some((kind, &bytes[1..3], self.at + 5)));
+            }
+            _ => {}
+        }
+        let Some((kind, line)) = bytes.split_first() else { return Ok(None) };
         let mut from = 0;
         while let Some(end) = line[from..].iter().position(|byte| *byte == b'\r').map(|end| from + end) {
             match line.get(end + 1) {

@@ -3,17 +3,27 @@
 
 /// A number of 0 or more, without a sign; `None` of anything else, and of what does not fit.
 #[must_use]
+#[inline]
 pub fn unsigned(digits: &[u8]) -> Option<u64> {
-    let add = |number: u64, byte: &u8| match byte {
-        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(byte - b'0')),
-        _ => None,
-    };
     (!digits.is_empty()).then_some(())?;
-    digits.iter().try_fold(0, add)
+    // So many fit, whatever they are.
+    let (safe, rest) = digits.split_at(digits.len().min(19));
+    let mut number = 0_u64;
+    for byte in safe {
+        number = number * 10 + digit(*byte)?;
+    }
+    rest.iter().try_fold(number, |number, byte| number.checked_mul(10)?.checked_add(digit(*byte)?))
+}
+
+#[inline]
+fn digit(byte: u8) -> Option<u64> {
+    let digit = byte.wrapping_sub(b'0');
+    (digit < 10).then_some(u64::from(digit))
 }
 
 /// A number that may have a sign; `None` of anything else, and of what does not fit.
 #[must_use]
+#[inline]
 pub fn signed(text: &[u8]) -> Option<i64> {
     match text {
         [b'-', digits @ ..] => 0_i64.checked_sub_unsigned(unsigned(digits)?),
