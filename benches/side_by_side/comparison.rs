@@ -4,6 +4,7 @@ use std::{fmt, path::Path, time::Duration};
 
 use crate::{
     Result,
+    apart::Apart,
     data::Data,
     floor::Floor,
     gauge::Gauge,
@@ -23,6 +24,8 @@ pub struct Workload {
     pub title: &'static str,
     pub data: Data,
     pub round_trip: Duration,
+    /// Whether Redis has a CPU of its own.
+    pub is_apart: bool,
     /// Turns of streamgauge and of the floor.
     pub rounds: usize,
     /// Turns of redis_exporter among them; where there are none, it takes no part.
@@ -91,6 +94,7 @@ const POLLS_TO_SETTLE_LARGE: usize = 10;
 impl Comparison {
     pub fn run(workload: Workload, redis: &Path, exporter: &Path, directory: &Path) -> Result<Comparison> {
         let mut server = Server::start(redis, directory)?;
+        let _apart = workload.is_apart.then(|| Apart::keep(&server.process)).transpose()?;
         workload.data.fill(server.connection())?;
         if workload.data.is_still {
             server.never_reset();

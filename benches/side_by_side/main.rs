@@ -17,6 +17,7 @@ use data::Data;
 use document::Document;
 use growth::Growth;
 
+mod apart;
 mod autoscaler;
 mod comparison;
 mod data;

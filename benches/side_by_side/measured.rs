@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{CpuSet, sched_setaffinity},
+};
 
 use crate::Result;
 
@@ -69,6 +72,15 @@ impl Process {
             Ok(kilobytes.ok_or_else(|| format!("/proc has no {field} of {}", self.name))? * 1024)
         };
         Ok(Memory { now: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
+    }
+
+    /// Its threads run on these CPUs only, and so do those that they start.
+    pub fn keep_to(&self, cpus: &CpuSet) -> Result<()> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let thread = thread?.file_name().to_string_lossy().parse()?;
+            sched_setaffinity(Some(Pid::from_raw(thread).ok_or("no such thread")?), cpus)?;
+        }
+        Ok(())
     }
 
     /// It does nothing until it is resumed.

@@ -30,7 +30,11 @@ leave the machine alone meanwhile. `make bench ARGS='--only 2000'` measures one 
   poll before, but for `CLIENT CACHING`, from its start to its end. It has one buffer for all and looks at each reply:
   streamgauge can be faster.
 - **What it does not tell**: cost by the second. streamgauge polls every 5 s by default, whether it is scraped or not, and
-  redis_exporter asks as often as it is scraped. All of them, Redis and the proxy share the CPUs of the machine.
+  redis_exporter asks as often as it is scraped.
+- **CPUs**: where polls are compared, Redis has one of its own, and all others share the rest, the proxy as well: as if Redis
+  were on another machine. In *Redis on the same CPUs as all others*, in growth and under load nothing is kept apart. There
+  some kernels have streamgauge and Redis take turns on one CPU while another one is idle, and a poll takes what both of them work;
+  redis_exporter and Redis take turns anyway, by what they say to each other.
 - **Turns**: all measure the same streams on the same Redis, one after the other and again. streamgauge is stopped (SIGSTOP)
   but for its turns. The first turn of each is not counted. Before each turn every stream gets an entry, and in every other
   stream both groups read it: half of the groups have a lag, and nothing is ever as it was at the poll before.

@@ -7,9 +7,20 @@ use crate::{comparison::Workload, data::Data};
 const NONE: Duration = Duration::ZERO;
 
 /// All of it, in this order.
-pub const ALL: [Workload; 9] = [
+pub const ALL: [Workload; 10] = [
     workload("100", "100 streams", Data::usual(100), NONE, [9, 5], 2),
     workload("2000", "2,000 streams", Data::usual(2000), NONE, [9, 7], 6),
+    Workload {
+        is_apart: false,
+        ..workload(
+            "shared",
+            "2,000 streams, Redis on the same CPUs as all others",
+            Data::usual(2000),
+            NONE,
+            [9, 7],
+            6,
+        )
+    },
     workload("20000", "20,000 streams", Data::usual(20_000), NONE, [3, 2], 30),
     workload(
         "1ms",
@@ -47,5 +58,6 @@ const fn workload(
     [rounds, peer_rounds]: [usize; 2],
     interval: u64,
 ) -> Workload {
-    Workload { name, title, data, round_trip, rounds, peer_rounds, interval: Duration::from_secs(interval) }
+    let interval = Duration::from_secs(interval);
+    Workload { name, title, data, round_trip, is_apart: true, rounds, peer_rounds, interval }
 }
