@@ -120,7 +120,8 @@ impl Process {
                 let names: Vec<_> = all.iter().map(|one| &*one.name).collect();
                 return Err(format!("{} is still busy after {most:?}", names.join(" or ")).into());
             }
-            thread::sleep(Duration::from_millis(2));
+            // To look takes a CPU that who is measured may need.
+            thread::sleep(Duration::from_millis(10));
             let now = used()?;
             if now.saturating_sub(then) > IDLE || all.iter().any(|one| one.is_runnable()) {
                 (since, then) = (Instant::now(), now);
