@@ -17,7 +17,7 @@ pub const GAUGE_FLAGS: [(&str, &str); 3] = [
     ("--limits.consumers-per-group", "10000"),
 ];
 
-const HOW: &str = "`make bench` repeats all of this on a machine with Debian, in some twelve minutes after what it builds, and writes this file;
+const HOW: &str = "`make bench` repeats all of this on a machine with Debian, in some fourteen minutes after what it builds, and writes this file;
 leave the machine alone meanwhile. `make bench ARGS='--only 2000'` measures one workload and writes nothing.
 
 - **Who takes part**: *streamgauge*, the program of its image (`scripts/static-binary`: `cargo build` makes one with another C

@@ -189,6 +189,14 @@ fn what_is_no_reply_is_refused() {
 }
 
 #[test]
+fn a_line_ends_where_it_first_can() {
+    let mut replies = Replies::default();
+    replies.buffer().extend(b"+\r\n\r\n");
+    assert_eq!(replies.have(1), Ok(true));
+    assert_eq!(replies.iter().next().unwrap().bytes(), Some(&b""[..]));
+}
+
+#[test]
 fn errors_come_in_two_parts() {
     for (bytes, code, rest) in [
         ("-ERR no such key\r\n", "ERR", "no such key"),
