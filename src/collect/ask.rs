@@ -1,11 +1,11 @@
-//! The questions that are put to Redis about one key. Each question knows its key, so that a cluster can route it.
+//! The questions that are put to Redis: about one key, or which keys there are.
 
 use std::time::Duration;
 
 use super::{
     commands::{self, Command},
     decode,
-    request::Requests,
+    request::{Arg, Requests},
     resp::Reply,
 };
 use crate::model::{
@@ -13,13 +13,14 @@ use crate::model::{
     fault::{Fault, FaultKind},
     lag::pages::Wish,
     name::{Name, Names},
+    pattern::Glob,
     snapshot::OldestPending,
 };
 
 /// Bytes that a reply is expected to have, by earlier ones; 0 where nothing is known.
 pub type Bytes = u64;
 
-/// One question about one key.
+/// One question.
 #[derive(Clone, Debug)]
 pub enum Ask {
     /// `XINFO STREAM` and `XINFO GROUPS` as one atomic snapshot. Read apart, 2 to 6 % of snapshots under load
@@ -34,6 +35,8 @@ pub enum Ask {
     Consumers(Name, Name, u64),
     /// So many of the pending entries with the lowest IDs. Never with `IDLE`, which scans every pending entry.
     Pending(Name, Name, u64),
+    /// `SCAN` for streams from a cursor on, over so many keys; Redis matches them where there is one glob.
+    Keys(u64, Option<Glob>, u64),
 }
 
 /// Bytes of a group in a reply, with a name of usual length.
@@ -79,15 +82,30 @@ impl Ask {
                 let args = [key.into(), group.into(), "-".into(), "+".into(), (*most).into()];
                 requests.add(&commands::XPENDING, &args);
             }
+            Ask::Keys(cursor, glob, keys) => {
+                let matching = glob.iter().flat_map(|glob| ["MATCH", glob.text()].map(Arg::from));
+                let of_streams = [Arg::from("COUNT"), (*keys).into(), "TYPE".into(), "stream".into()];
+                let args: Vec<_> = [(*cursor).into()].into_iter().chain(matching).chain(of_streams).collect();
+                requests.add(&commands::SCAN, &args);
+            }
         }
     }
 
-    /// The key that it is about.
+    /// Its commands alone.
     #[must_use]
-    pub fn key(&self) -> &Name {
+    pub fn requests(&self) -> Requests {
+        let mut requests = Requests::default();
+        self.push(&mut requests);
+        requests
+    }
+
+    /// The key that it is about, if it is one.
+    #[must_use]
+    pub fn key(&self) -> Option<&Name> {
         match self {
-            Ask::Stream(key, ..) | Ask::Tracked(key, ..) | Ask::Groups(key, _) => key,
-            Ask::Consumers(key, ..) | Ask::Pending(key, ..) => key,
+            Ask::Stream(key, ..) | Ask::Tracked(key, ..) | Ask::Groups(key, _) => Some(key),
+            Ask::Consumers(key, ..) | Ask::Pending(key, ..) => Some(key),
+            Ask::Keys(..) => None,
         }
     }
 
@@ -115,6 +133,7 @@ impl Ask {
             Ask::Stream(_, _, bytes) | Ask::Tracked(_, _, bytes) => *bytes,
             Ask::Groups(_, groups) => groups.saturating_mul(BYTES_OF_GROUP),
             Ask::Consumers(_, _, items) | Ask::Pending(_, _, items) => items.saturating_mul(BYTES_OF_ITEM),
+            Ask::Keys(..) => 0,
         }
     }
 
@@ -131,6 +150,7 @@ impl Ask {
             Ask::Consumers(_, _, items) | Ask::Pending(_, _, items) => {
                 2_000_u64.saturating_add(items.saturating_mul(500))
             }
+            Ask::Keys(_, _, keys) => keys.saturating_mul(1_500),
         };
         Duration::from_nanos(nanos.saturating_add(self.expected_bytes() / 5))
     }
@@ -141,7 +161,7 @@ impl Ask {
         match self {
             Ask::Stream(_, wishes, _) => 4 + wishes.len(),
             Ask::Tracked(_, wishes, _) => 5 + wishes.len(),
-            Ask::Groups(..) | Ask::Consumers(..) | Ask::Pending(..) => 1,
+            Ask::Groups(..) | Ask::Consumers(..) | Ask::Pending(..) | Ask::Keys(..) => 1,
         }
     }
 }
@@ -188,7 +208,7 @@ pub fn groups_answer(
     replies: &[Reply<'_>],
     names: &mut Names,
 ) -> Result<Vec<decode::GroupInfo>, Fault> {
-    answer(first(replies)?, &commands::XINFO_GROUPS, Some(ask.key()), |reply| decode::groups(reply, names))
+    answer(first(replies)?, &commands::XINFO_GROUPS, ask.key(), |reply| decode::groups(reply, names))
 }
 
 /// Reads the replies to [`Ask::Stream`].
@@ -201,7 +221,7 @@ pub fn stream_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Res
     let commands = snapshot.into_iter().chain(wishes.iter().map(range)).chain([&commands::EXEC]);
     for (reply, command) in replies.iter().zip(commands) {
         if let Some(error) = reply.error() {
-            return Err(command.fault(&error, Some(key)));
+            return Err(command.fault(&error, key));
         }
     }
     let results = replies.last().and_then(|reply| reply.items());
@@ -212,9 +232,9 @@ pub fn stream_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Res
         ));
     };
     let mut next = || results.next().ok_or_else(no_reply);
-    let stream = answer(next()?, &commands::XINFO_STREAM, Some(key), decode::stream)?;
-    let groups = answer(next()?, &commands::XINFO_GROUPS, Some(key), |reply| decode::groups(reply, names))?;
-    let page = |wish: &Wish| Ok((*wish, answer(next()?, range(wish), Some(key), decode::page)?));
+    let stream = answer(next()?, &commands::XINFO_STREAM, key, decode::stream)?;
+    let groups = answer(next()?, &commands::XINFO_GROUPS, key, |reply| decode::groups(reply, names))?;
+    let page = |wish: &Wish| Ok((*wish, answer(next()?, range(wish), key, decode::page)?));
     let pages = wishes.iter().map(page).collect::<Result<_, Fault>>()?;
     Ok(StreamAnswer { stream, groups, pages })
 }
@@ -224,9 +244,7 @@ pub fn stream_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Res
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
 pub fn consumers_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Result<Consumers, Fault> {
-    answer(first(replies)?, &commands::XINFO_CONSUMERS, Some(ask.key()), |reply| {
-        decode::consumers(reply, names)
-    })
+    answer(first(replies)?, &commands::XINFO_CONSUMERS, ask.key(), |reply| decode::consumers(reply, names))
 }
 
 /// Reads the reply to [`Ask::Pending`].
@@ -234,7 +252,7 @@ pub fn consumers_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> 
 /// # Errors
 /// An error reply, or a reply of unexpected shape.
 pub fn pending_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Result<PendingAnswer, Fault> {
-    answer(first(replies)?, &commands::XPENDING, Some(ask.key()), |reply| {
+    answer(first(replies)?, &commands::XPENDING, ask.key(), |reply| {
         let oldest = decode::oldest_pending(reply)?;
         if ask.most() == 1 && oldest.is_some() {
             return Ok(PendingAnswer { oldest, owners: None });
@@ -243,6 +261,14 @@ pub fn pending_answer(ask: &Ask, replies: &[Reply<'_>], names: &mut Names) -> Re
         let is_whole = owners.iter().map(|owner| owner.pending).sum::<u64>() < ask.most();
         Ok(PendingAnswer { oldest, owners: is_whole.then_some(owners) })
     })
+}
+
+/// Reads the reply to [`Ask::Keys`]: the cursor of the next page, and the keys of this one that are `wanted`.
+///
+/// # Errors
+/// An error reply, or a reply of unexpected shape.
+pub fn keys_answer(replies: &[Reply<'_>], wanted: impl Fn(&[u8]) -> bool) -> Result<(u64, Vec<Name>), Fault> {
+    answer(first(replies)?, &commands::SCAN, None, |reply| decode::scan(reply, wanted))
 }
 
 fn first<'a>(replies: &[Reply<'a>]) -> Result<Reply<'a>, Fault> {

@@ -247,35 +247,8 @@ impl Link {
         args: &[Arg<'_>],
         decode: impl Fn(Reply<'_>) -> Result<T, decode::Unexpected>,
     ) -> Result<T, Fault> {
-        self.send(&Requests::one(command, args)).await;
-        self.receive_one().await?;
-        self.read(command, decode)
-    }
-
-    /// Sends commands, each of whose replies is to be received.
-    pub async fn send(&mut self, requests: &Requests) {
-        self.sent.add(requests.count());
-        self.wire.send(requests).await;
-    }
-
-    /// Receives the next reply.
-    ///
-    /// # Errors
-    /// It does not come.
-    pub async fn receive_one(&mut self) -> Result<(), Fault> {
-        self.wire.receive(1).await
-    }
-
-    /// Reads the reply that was received last, to this command.
-    ///
-    /// # Errors
-    /// An error reply, or one of unexpected shape.
-    pub fn read<T>(
-        &self,
-        command: &Command,
-        decode: impl Fn(Reply<'_>) -> Result<T, decode::Unexpected>,
-    ) -> Result<T, Fault> {
-        ask::answer(self.replies()?[0], command, None, decode)
+        let replies = self.request(&Requests::one(command, args)).await?;
+        ask::answer(replies[0], command, None, decode)
     }
 
     /// Sends commands together; their replies, in which there may be errors that do not concern the whole server.
@@ -288,7 +261,8 @@ impl Link {
     }
 
     async fn exchange(&mut self, requests: &Requests) -> Result<(), Fault> {
-        self.send(requests).await;
+        self.sent.add(requests.count());
+        self.wire.send(requests).await;
         self.wire.receive(requests.count()).await
     }
 

@@ -243,22 +243,14 @@ pub fn time(reply: Reply<'_>) -> Result<UnixMicros, Unexpected> {
 /// What `SCAN` answers.
 const SCAN: Unexpected = Unexpected::Shape("SCAN", "[cursor, [key …]]");
 
-/// Reads `SCAN`: the next cursor, 0 at the end.
+/// Reads `SCAN`: the next cursor, 0 at the end, and the keys of this page that are wanted.
 ///
 /// # Errors
 /// Another shape than `[cursor, [key …]]`.
-pub fn scan_cursor(reply: Reply<'_>) -> Result<u64, Unexpected> {
-    let [cursor, _keys] = all_of("SCAN", reply)?.ok_or(SCAN)?;
+pub fn scan(reply: Reply<'_>, is_wanted: impl Fn(&[u8]) -> bool) -> Result<(u64, Vec<Name>), Unexpected> {
+    let [cursor, keys] = all_of("SCAN", reply)?.ok_or(SCAN)?;
     // An unsigned 64-bit number: it may exceed i64.
-    cursor.bytes().and_then(decimal::unsigned).ok_or(SCAN)
-}
-
-/// Reads the same: the keys of this page that are wanted.
-///
-/// # Errors
-/// See [`scan_cursor`].
-pub fn scan_keys(reply: Reply<'_>, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Name>, Unexpected> {
-    let [_cursor, keys] = all_of("SCAN", reply)?.ok_or(SCAN)?;
+    let cursor = cursor.bytes().and_then(decimal::unsigned).ok_or(SCAN)?;
     let mut wanted = Vec::new();
     for key in items("SCAN", keys)? {
         let key = key.bytes().ok_or(SCAN)?;
@@ -266,7 +258,7 @@ pub fn scan_keys(reply: Reply<'_>, is_wanted: impl Fn(&[u8]) -> bool) -> Result<
             wanted.push(Name::from(key));
         }
     }
-    Ok(wanted)
+    Ok((cursor, wanted))
 }
 
 /// One field of the text that `INFO` gives.

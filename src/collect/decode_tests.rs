@@ -35,11 +35,10 @@ of_values! {
     stream -> Result<StreamInfo, Unexpected>;
     oldest_pending -> Result<Option<OldestPending>, Unexpected>;
     time -> Result<UnixMicros, Unexpected>;
-    scan_cursor -> Result<u64, Unexpected>;
 }
 
-fn scan_keys(value: &Value) -> Result<Vec<Name>, Unexpected> {
-    read(value, |reply| super::scan_keys(reply, |key| key != b"known"))
+fn scan(value: &Value) -> Result<(u64, Vec<Name>), Unexpected> {
+    read(value, |reply| super::scan(reply, |key| key != b"known"))
 }
 
 fn info_field(value: &Value, field: &str) -> Option<String> {
@@ -306,10 +305,7 @@ fn server_time() {
 
 #[test]
 fn pages_of_a_scan() {
-    let of = |cursor: Value, keys: Value| {
-        let reply = list([cursor, keys]);
-        Ok::<_, Unexpected>((scan_cursor(&reply)?, scan_keys(&reply)?))
-    };
+    let of = |cursor: Value, keys: Value| scan(&list([cursor, keys]));
     let keys = list([text("orders"), text("known"), text(b"\xff")]);
     assert_eq!(
         of(text("18446744073709551615"), keys),

@@ -1,15 +1,17 @@
 //! Which streams there are: names as configured, and what `SCAN … TYPE stream` finds for globs, as many as the limit lets
-//! in. A search is done in pieces, a bounded one at each poll.
+//! in. A search is done in pieces, a bounded one at each poll. As long as it finds nothing new, it goes on beside other
+//! questions: where a page of keys begins, the one before tells, so that each costs a way back and forth.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
 use super::{
-    commands,
+    ask::{self, Ask},
     connect::Link,
-    decode,
-    request::{Arg, Requests},
     resp::Reply,
     roll::Roll,
 };
@@ -24,13 +26,16 @@ use crate::{
 };
 
 /// `COUNT` of one SCAN: keys that Redis looks at. Where all of them are streams, it takes 0.6 ms for so many.
-const KEYS_PER_SCAN: u32 = 400;
+const KEYS_PER_SCAN: u64 = 400;
 
-/// Most SCANs in one poll as long as not all keys have been seen: a million keys.
-const SCANS_AT_FIRST: u64 = 2500;
+/// The same beside other questions: it goes out in a batch with them.
+const KEYS_BESIDE: u64 = 150;
 
-/// The same once they have, 200,000 keys: a larger key space takes several polls to go round.
-const SCANS_PER_POLL: u64 = 500;
+/// Most keys in one poll as long as not all have been seen.
+const KEYS_AT_FIRST: u64 = 1_000_000;
+
+/// The same once they have: a larger key space takes several polls to go round.
+const KEYS_PER_POLL: u64 = 200_000;
 
 /// The names of one database, kept between polls.
 #[derive(Debug, Default)]
@@ -118,10 +123,14 @@ pub struct Scan {
     cursor: Option<u64>,
     /// Whether all keys have been seen once.
     is_complete: bool,
-    /// SCANs of the round under way, or of the latest one.
-    scans: u64,
+    /// Keys that were seen in the round under way, or in the latest one, more or less.
+    keys: u64,
+    /// The same of this poll.
+    keys_of_poll: u64,
+    /// Whether a round has ended in this poll: there is not to be a second one.
+    is_over: bool,
     /// What is new, and not taken away yet: a search that fails half way has found it all the same.
-    found: Vec<Name>,
+    found: BTreeSet<Name>,
     /// Streams of the round under way that the limit leaves out.
     left_out: u64,
     /// The same of the latest whole round.
@@ -130,7 +139,19 @@ pub struct Scan {
     has_ended: bool,
 }
 
+/// A search that goes on beside other questions.
+pub struct Beside<'a> {
+    scan: &'a mut Scan,
+    roll: &'a Roll,
+    until: Instant,
+}
+
 impl Scan {
+    /// A poll begins.
+    pub fn begin(&mut self) {
+        (self.keys_of_poll, self.is_over) = (0, false);
+    }
+
     /// Another process may have other streams: all of its keys have to be searched.
     pub fn restart(&mut self) {
         *self = Scan { found: std::mem::take(&mut self.found), ..Scan::default() };
@@ -151,11 +172,11 @@ impl Scan {
     /// Keys that were seen in this round, more or less.
     #[must_use]
     pub fn keys(&self) -> u64 {
-        self.scans * u64::from(KEYS_PER_SCAN)
+        self.keys
     }
 
     /// What was found since it was last asked.
-    pub fn take_found(&mut self) -> Vec<Name> {
+    pub fn take_found(&mut self) -> BTreeSet<Name> {
         std::mem::take(&mut self.found)
     }
 
@@ -169,57 +190,70 @@ impl Scan {
     }
 
     /// Looks for streams that were not found before, from where the search stands. In a large key space it takes several
-    /// polls to see all keys, and later on a stream that is new is found some polls later. A slow server ends the search of
-    /// a poll after `time`.
+    /// polls to see all keys, and later on a stream that is new is found some polls later. A slow server does not
+    /// have it go on after `until`.
     ///
     /// # Errors
     /// No reply, or SCAN is refused.
-    pub async fn search(&mut self, link: &mut Link, roll: &Roll, time: Duration) -> Result<(), Fault> {
-        let globs = roll.globs();
-        if globs.is_empty() {
-            return Ok(());
-        }
-        let started = Instant::now();
-        let most = if self.is_complete { SCANS_PER_POLL } else { SCANS_AT_FIRST };
-        link.send(&scan(self.cursor.unwrap_or(0), globs)).await;
-        for left in (0..most).rev() {
-            link.receive_one().await?;
-            let cursor = link.read(&commands::SCAN, decode::scan_cursor)?;
-            let goes_on = cursor != 0 && left > 0 && started.elapsed() < time;
-            if goes_on {
-                // Redis looks at the next keys while these are looked at.
-                link.send(&scan(cursor, globs)).await;
-            }
-            let new = |reply: Reply<'_>| decode::scan_keys(reply, |key| !roll.has_found(key));
-            let new = link.read(&commands::SCAN, new)?.into_iter();
-            self.found.extend(new.filter(|key| globs.iter().any(|glob| glob.matches(key))));
-            self.pass(cursor);
-            if !goes_on {
+    pub async fn search(&mut self, link: &mut Link, roll: &Roll, until: Instant) -> Result<(), Fault> {
+        while let Some(page) = self.page(roll, KEYS_PER_SCAN) {
+            let replies = link.request(&page.requests()).await?;
+            self.hear(&page, &replies, roll)?;
+            if Instant::now() >= until {
                 break;
             }
         }
         Ok(())
     }
 
-    /// The keys before this cursor were searched.
-    fn pass(&mut self, cursor: u64) {
-        self.scans = if self.cursor.is_some() { self.scans + 1 } else { 1 };
+    /// The search from where it stands, beside other questions, `until` then.
+    pub fn beside<'a>(&'a mut self, roll: &'a Roll, until: Instant) -> Beside<'a> {
+        Beside { scan: self, roll, until }
+    }
+
+    /// The next page, of so many keys at most; `None` if the poll has seen enough.
+    fn page(&self, roll: &Roll, most: u64) -> Option<Ask> {
+        let of_poll = if self.is_complete { KEYS_PER_POLL } else { KEYS_AT_FIRST };
+        let keys = most.min(of_poll.saturating_sub(self.keys_of_poll));
+        // One glob is matched by Redis, several by us: one pass over the keys is enough for all.
+        let glob = match roll.globs() {
+            [] => return None,
+            [glob] => Some(glob.clone()),
+            _ => None,
+        };
+        (keys > 0 && !self.is_over).then(|| Ask::Keys(self.cursor.unwrap_or(0), glob, keys))
+    }
+
+    /// Takes in a page. One that cannot be read is looked for again.
+    fn hear(&mut self, page: &Ask, replies: &[Reply<'_>], roll: &Roll) -> Result<(), Fault> {
+        let Ask::Keys(.., keys) = page else { return Ok(()) };
+        let (cursor, new) = ask::keys_answer(replies, |key| !roll.has_found(key))?;
+        self.found.extend(new.into_iter().filter(|key| roll.globs().iter().any(|glob| glob.matches(key))));
+        self.keys = if self.cursor.is_some() { self.keys + keys } else { *keys };
+        self.keys_of_poll += keys;
         self.cursor = Some(cursor).filter(|cursor| *cursor != 0);
         if self.cursor.is_none() {
-            (self.is_complete, self.has_ended) = (true, true);
+            (self.is_complete, self.has_ended, self.is_over) = (true, true, true);
         }
+        Ok(())
     }
 }
 
-/// A SCAN from this cursor on.
-fn scan(cursor: u64, globs: &[Glob]) -> Requests {
-    let mut args = vec![Arg::from(cursor)];
-    // One glob is matched by Redis, several by us: one pass over the keys is enough for all.
-    if let [glob] = globs {
-        args.extend(["MATCH", glob.text()].map(Arg::from));
+impl Beside<'_> {
+    /// What to ask for.
+    #[must_use]
+    pub fn page(&self) -> Option<Ask> {
+        self.scan.page(self.roll, KEYS_BESIDE).filter(|_| Instant::now() < self.until)
     }
-    args.extend([Arg::from("COUNT"), u64::from(KEYS_PER_SCAN).into(), "TYPE".into(), "stream".into()]);
-    Requests::one(&commands::SCAN, &args)
+
+    /// Takes in a page, and asks for the next one before all else: it takes as many ways back and forth as there are pages.
+    /// Where no other question waits, the rest is for the search as such. So it is after an error, which is met there again.
+    pub fn hear(&mut self, page: &Ask, replies: &[Reply<'_>], further: &mut VecDeque<Ask>) {
+        let heard = self.scan.hear(page, replies, self.roll);
+        if heard.is_ok() && !further.is_empty() {
+            self.page().into_iter().for_each(|next| further.push_front(next));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{
     assignment::{Assignment, has_same_streams, is_reached_alike},
     chronicle::Chronicle,
     journal::Journal,
-    keyspace::{Gathered, Keyspace},
+    keyspace::{Keyspace, gathered::Gathered},
     locate::Locator,
     roll::Scope,
     tally::Tally,

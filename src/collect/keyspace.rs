@@ -1,14 +1,12 @@
 //! The streams of one database, on whichever nodes they are: each node is searched, every name goes to the node that
-//! owns it, and all nodes are measured side by side. A stream that a node of a cluster does not have is asked for where it
-//! sends us, within the same poll.
+//! owns it, and all nodes are measured side by side. As long as searches find nothing new, they go on beside the
+//! measurement, and it is done once more after one that does. A stream that a node of a cluster does not have is asked for
+//! where it sends us, within the same poll.
 //!
 //! A node that cannot be measured costs only its own streams: they have its fault in the place of their numbers. Whether
 //! there are others besides nobody knows then, and the poll says so.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
@@ -18,7 +16,7 @@ use super::{
     connect::Peer,
     journal::Journal,
     locate::Located,
-    measure::{Answer, entry},
+    measure::{Answer, Order, entry},
     node::{Node, Visit},
     roll::Scope,
     search::{Members, Search},
@@ -29,11 +27,14 @@ use crate::{
     model::{
         fault::{Fault, FaultKind},
         guests::Heard,
-        limits::Cut,
         name::Name,
         snapshot::StreamEntry,
     },
 };
+
+pub mod gathered;
+
+use gathered::Gathered;
 
 /// How often streams are asked for in one poll: at the node that should have them, and then wherever that sends us. A
 /// replica may send us to its primary, that to another one, and that to the one which the stream is on its way to.
@@ -54,29 +55,6 @@ pub struct Keyspace {
 
 /// Streams to ask for, by node and by how they are asked for.
 type Errands<'n> = BTreeMap<(usize, Visit), Vec<&'n Name>>;
-
-/// What a poll of a database brought.
-#[derive(Debug, Default)]
-pub struct Gathered {
-    /// Number of the database.
-    pub database: u32,
-    /// Every stream, in order.
-    pub streams: Vec<StreamEntry>,
-    /// Versions that the nodes state.
-    pub versions: BTreeSet<String>,
-    /// Why there may be streams that are not among them.
-    pub incomplete: Option<Fault>,
-    /// What the limit on streams leaves out.
-    pub cut: Option<Cut>,
-    /// Whether no node could be measured.
-    pub is_down: bool,
-    /// Groups that were deleted between two commands.
-    pub vanished: u64,
-    /// Entries read in order to count them.
-    pub entries_read: u64,
-    /// Commands sent.
-    pub commands: u64,
-}
 
 impl Keyspace {
     /// Nothing is known of it yet.
@@ -181,12 +159,26 @@ impl Keyspace {
         };
         gathered.incomplete = self.survey.as_ref().and_then(Survey::gap);
         let is_cluster = self.survey.is_some();
+        let (until, known) = (self.search.until(), self.search.known.names());
+        let is_beside = self.search.goes_beside(&self.nodes, is_cluster);
+        if is_beside {
+            self.measure(server, &mut members, gathered, &known, Order::Beside(until)).await;
+        }
+        let processes = self.processes();
         gathered.cut = self
             .search
-            .run(server, &mut self.nodes, &mut members, &mut gathered.incomplete, is_cluster)
+            .run(server, &mut self.nodes, &mut members, &mut gathered.incomplete, is_cluster, until)
             .await;
         let unfinished = self.search.unfinished(&self.nodes, &members, is_cluster);
-        self.measure(server, &mut members, gathered).await;
+        let names = self.search.known.names();
+        let is_same = names == known;
+        self.search.is_still = is_same && gathered.incomplete.is_none();
+        if !is_beside {
+            self.measure(server, &mut members, gathered, &names, Order::After).await;
+        } else if !is_same || self.processes() != processes {
+            gathered.streams.clear();
+            self.measure(server, &mut members, gathered, &names, Order::Again).await;
+        }
         gathered.is_down = members.values().all(Option::is_some);
         let incomplete = members.into_values().flatten().next().or(gathered.incomplete.take()).or(unfinished);
         gathered.incomplete = incomplete.or(gathered.cut.as_ref().map(|cut| cut.fault.clone()));
@@ -194,12 +186,23 @@ impl Keyspace {
         gathered.streams.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     }
 
-    /// Measures all streams that are known, each at the node that has it.
-    async fn measure(&mut self, server: &RedisServer, members: &mut Members, gathered: &mut Gathered) {
-        let names = self.search.known.names();
+    /// Changes where a node turns out to be, or may be, another process.
+    fn processes(&self) -> u64 {
+        self.nodes.iter().map(|node| node.processes).sum()
+    }
+
+    /// Measures streams, each at the node that has it.
+    async fn measure(
+        &mut self,
+        server: &RedisServer,
+        members: &mut Members,
+        gathered: &mut Gathered,
+        names: &[Name],
+        order: Order,
+    ) {
         let up = members.iter().filter(|(_, fault)| fault.is_none());
         let mut errands: Errands<'_> = up.map(|(place, _)| ((*place, Visit::Own), Vec::new())).collect();
-        for name in &names {
+        for name in names {
             let errand = self.owner(name).and_then(|place| match members.get(&place) {
                 Some(Some(fault)) => Err(fault.clone()),
                 _ => Ok(place),
@@ -211,7 +214,7 @@ impl Keyspace {
         }
         for round in 1..=ROUNDS {
             let mut next = Errands::new();
-            for ((place, visit), answer) in self.run(server, &errands).await {
+            for ((place, visit), answer) in self.run(server, &errands, order).await {
                 let names = errands.remove(&(place, visit)).unwrap_or_default();
                 let answer = match answer {
                     Ok(answer) => answer,
@@ -253,13 +256,15 @@ impl Keyspace {
         &mut self,
         server: &RedisServer,
         errands: &Errands<'_>,
+        order: Order,
     ) -> Vec<((usize, Visit), Result<Answer, Fault>)> {
         let until = self.until.filter(|_| self.survey.is_some());
+        let known = &self.search.known;
         let of_nodes = self.nodes.iter_mut().enumerate().map(async |(place, node)| {
             let mut answers = Vec::new();
             for visit in Visit::ALL {
                 if let Some(names) = errands.get(&(place, visit)) {
-                    let measured = node.measure(server, names, visit);
+                    let measured = node.measure(server, names, visit, order, known);
                     let answer = match until {
                         Some(until) => {
                             timeout_at(until, measured).await.unwrap_or_else(|_| Err(took_too_long()))
@@ -363,14 +368,6 @@ impl Keyspace {
             }
             (first, refused) => first.or(refused),
         };
-    }
-}
-
-impl Gathered {
-    fn take_in(&mut self, answer: &Answer) {
-        self.versions.insert(answer.version.clone());
-        self.vanished += answer.vanished;
-        self.entries_read += answer.entries_read;
     }
 }
 

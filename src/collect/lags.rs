@@ -83,6 +83,8 @@ pub struct Lags {
     /// The streams of the latest poll, in the order of their names, which gives each its place. Of one that was not read yet
     /// nothing is remembered.
     streams: Vec<(Name, Option<Box<Watched>>)>,
+    /// What is left of the budget of the latest poll.
+    left: Left,
     /// Where in the list of streams that wish to read the next poll begins, so that each gets its turn.
     turn: usize,
     /// Polls so far, as a changing number.
@@ -127,9 +129,9 @@ impl Lags {
     /// Nothing is remembered yet.
     #[must_use]
     pub fn new(budget: Budget) -> Self {
-        let (streams, names) = Default::default();
+        let (streams, left, names) = Default::default();
         let (trust, now) = (Trust::NONE, UnixMicros(0));
-        Lags { budget, server: None, trust, now, streams, turn: 0, polls: 0, names }
+        Lags { budget, server: None, trust, now, streams, left, turn: 0, polls: 0, names }
     }
 
     /// From the next poll on, within this budget.
@@ -137,13 +139,17 @@ impl Lags {
         self.budget = budget;
     }
 
-    /// A poll of these streams begins, whose names come in order: from now on each is told by its place among them.
-    pub fn begin(&mut self, info: &ServerInfo, now: UnixMicros, names: &[&Name]) {
+    /// A poll of these streams begins, or measures them `again`. Their names come in order: from now on each is told by its
+    /// place among them.
+    pub fn begin(&mut self, info: &ServerInfo, now: UnixMicros, names: &[&Name], again: bool) {
         let mut trust = info.trust;
         // Where no byte may be read, not even the witness can be looked up: then nothing is remembered.
         trust.memory &= self.budget.bytes_per_poll > 0;
         if self.server.as_ref() != Some(&info.identity) || self.trust != trust {
             self.streams.clear();
+        }
+        if !again {
+            self.left = Left { entries: self.budget.entries_per_poll, bytes: self.budget.bytes_per_poll };
         }
         (self.server, self.trust, self.now) = (Some(info.identity.clone()), trust, now);
         align(&mut self.streams, names, |(known, _), name| known.cmp(name), |name| ((*name).clone(), None));
@@ -265,22 +271,19 @@ impl Lags {
         let start = open.partition_point(|open| open.place < self.turn);
         open.rotate_left(start);
         self.polls = self.polls.wrapping_add(1);
-        let (mut read, mut bytes, mut turn, mut starved) = (0, 0, None, None);
+        let (mut read, mut turn, mut starved) = (0, None, None);
         let mut rest = open;
         while !rest.is_empty() {
-            let left = Left {
-                entries: self.budget.entries_per_poll.saturating_sub(read),
-                bytes: self.budget.bytes_per_poll.saturating_sub(bytes),
-            };
             let sizes: Vec<_> = rest.iter().map(|open| self.size(open.place)).collect();
-            let Allotted { streams, cut, cut_ages } = allot(rest, &sizes, self.polls, left);
+            let Allotted { streams, cut, cut_ages } = allot(rest, &sizes, self.polls, self.left);
             starved = starved.or(cut_ages);
             // The next poll begins where this one ends; a stream that had the whole budget lets the others go first.
             turn = cut.map(|cut| cut + usize::from(read == 0 && cut == rest[0].place));
             let (batch, later) = std::mem::take(&mut rest).split_at_mut(streams);
             rest = if turn.is_some() { &mut [] } else { later };
             for (place, ids, of_page) in self.count_batch(link, batch).await? {
-                (read, bytes) = (read + ids, bytes + of_page);
+                read += ids;
+                self.left.take(Left { entries: ids, bytes: of_page });
                 self.learn_size(place, ids, of_page);
             }
         }
@@ -345,5 +348,27 @@ impl Lags {
             let before = watched.entry_bytes.unwrap_or(0);
             watched.entry_bytes = Some(average.max(before / 4 * 3).max(1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Value;
+
+    use super::*;
+    use crate::collect::{resp::tests::read, trust::server_info};
+
+    #[test]
+    fn a_poll_that_measures_again_has_the_rest_of_its_budget() {
+        let budget =
+            Budget { entries_per_group: 5, bytes_per_group: 5, entries_per_poll: 9, bytes_per_poll: 90 };
+        let info = read(&Value::Nil, |refused| server_info(refused, refused));
+        let mut lags = Lags::new(budget);
+        let mut left = |again| {
+            lags.begin(&info, UnixMicros(1), &[&"orders".into()], again);
+            lags.left.take(Left { entries: 2, bytes: 20 });
+            (lags.left.entries, lags.left.bytes)
+        };
+        assert_eq!([left(false), left(true), left(false)], [(7, 70), (5, 50), (7, 70)]);
     }
 }

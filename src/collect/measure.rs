@@ -5,11 +5,14 @@
 
 use std::{collections::VecDeque, iter, mem};
 
+use tokio::time::Instant;
+
 use super::{
     ask::{self, Ask, StreamAnswer},
     cluster::Redirect,
     connect::{Link, Peer},
     decode::{GroupInfo, StreamInfo},
+    discover::Beside,
     lags::{First, Lags, Measured, Open},
     resp::Reply,
     trust::{Identity, ServerInfo},
@@ -47,6 +50,18 @@ pub struct Answer {
     pub entries_read: u64,
 }
 
+/// How a measurement stands to the search of its poll.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// It follows the search.
+    After,
+    /// The search goes on beside it, until then.
+    Beside(Instant),
+    /// It follows one beside which the search has found something new, and takes its place: were only that measured now, a
+    /// stream that was renamed meanwhile would be shown twice.
+    Again,
+}
+
 /// Measures streams of a process, whose names come in order.
 ///
 /// # Errors
@@ -57,10 +72,12 @@ pub async fn measure(
     server: &RedisServer,
     peer: &Peer,
     names: &[&Name],
+    order: Order,
+    beside: Option<Beside<'_>>,
 ) -> Result<Answer, Fault> {
     let (info, redis_time) = link.identify_as(peer).await?;
     info.up_to_date()?;
-    lags.begin(&info, redis_time, names);
+    lags.begin(&info, redis_time, names, order == Order::Again);
     let mut round = Round {
         names,
         server,
@@ -72,6 +89,7 @@ pub async fn measure(
         open: Vec::new(),
         further: VecDeque::new(),
         of_groups: VecDeque::new(),
+        beside,
         entries_read: 0,
     };
     round.ask_all(link, lags).await?;
@@ -106,6 +124,8 @@ struct Round<'a> {
     further: VecDeque<Ask>,
     /// Places of the streams and groups that are asked for, in the order of the questions.
     of_groups: VecDeque<(usize, usize)>,
+    /// The search that goes on meanwhile.
+    beside: Option<Beside<'a>>,
     entries_read: u64,
 }
 
@@ -117,7 +137,9 @@ impl Round<'_> {
         }
         link.take_changes();
         link.tracking.keep(self.names);
-        let asks = (0..self.names.len()).map(|place| lags.ask(place, &link.tracking)).collect();
+        let first = self.beside.as_ref().and_then(Beside::page);
+        let of_streams = (0..self.names.len()).map(|place| lags.ask(place, &link.tracking));
+        let asks = first.into_iter().chain(of_streams).collect();
         let again = self.ask(link, lags, asks, 0..self.names.len()).await?;
         // Those that have changed meanwhile are asked for once more, and so are those where too much was asked for.
         let asks = again.iter().map(|place| {
@@ -159,11 +181,17 @@ impl Round<'_> {
         }
         asks.append(&mut self.further);
         let all = asks.iter().filter(|ask| matches!(ask, Ask::Stream(..)));
-        all.for_each(|ask| link.tracking.forget(ask.key()));
+        all.filter_map(Ask::key).for_each(|key| link.tracking.forget(key));
         let mut later = Vec::new();
         let read = |ask: &Ask, replies: &[Reply<'_>], further: &mut VecDeque<Ask>| {
-            if let Ask::Pending(..) | Ask::Consumers(..) = ask {
-                return self.hear_group(ask, replies, &mut lags.names);
+            match ask {
+                Ask::Pending(..) | Ask::Consumers(..) => {
+                    return self.hear_group(ask, replies, &mut lags.names);
+                }
+                Ask::Keys(..) => {
+                    return self.beside.iter_mut().for_each(|beside| beside.hear(ask, replies, further));
+                }
+                _ => {}
             }
             let Some(place) = places.next() else { return };
             self.redirects[place] = redirect(replies, &self.peer.address);

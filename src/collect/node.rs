@@ -4,8 +4,6 @@
 //! A connection that was kept may have been closed meanwhile, by a timeout of Redis or of something in between: that is
 //! found out only at the next request, and is no failure of Redis. It is replaced once, and asked again.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::{
@@ -15,7 +13,7 @@ use super::{
     discover::Scan,
     journal::Journal,
     lags::Lags,
-    measure::{self, Answer},
+    measure::{self, Answer, Order},
     renewal::Renewal,
     roll::Roll,
     trust::Identity,
@@ -34,6 +32,8 @@ pub struct Node {
     pub peer: Peer,
     /// How far it was searched.
     pub scan: Scan,
+    /// How often it was, or may have been, another process than before.
+    pub processes: u64,
     /// Whether another node has sent us there in this poll.
     pub is_visited: bool,
     /// Commands sent over connections that are gone, until somebody counts them.
@@ -74,6 +74,7 @@ impl Node {
         Node {
             peer,
             scan: Scan::default(),
+            processes: 0,
             is_visited: false,
             commands: 0,
             sent: Sent::default(),
@@ -96,9 +97,9 @@ impl Node {
         self.link = None;
     }
 
-    /// The next poll goes through all keys.
+    /// The next search goes through all keys, of which nothing is known.
     pub fn search_anew(&mut self) {
-        self.scan.restart();
+        self.scan = Scan::default();
     }
 
     /// From the next poll on, within this budget.
@@ -110,6 +111,7 @@ impl Node {
     /// Begins a poll.
     pub async fn begin(&mut self, server: &RedisServer, journal: &Journal) {
         self.is_kept = self.link.is_some();
+        self.scan.begin();
         if let Some(link) = self.link.take() {
             self.link = Some(self.renewed(link, server, journal).await);
         }
@@ -138,21 +140,21 @@ impl Node {
         }
     }
 
-    /// Searches for streams, for some time at most.
+    /// Searches for streams, `until` then.
     ///
     /// # Errors
     /// No connection, no reply, or SCAN is refused.
-    pub async fn search(&mut self, server: &RedisServer, known: &Roll, time: Duration) -> Result<(), Fault> {
+    pub async fn search(&mut self, server: &RedisServer, known: &Roll, until: Instant) -> Result<(), Fault> {
         loop {
             let mut link = self.linked(server).await?;
-            let found = self.scan.search(&mut link, known, time).await;
+            let found = self.scan.search(&mut link, known, until).await;
             if let Some(found) = self.after(link, found) {
                 return found;
             }
         }
     }
 
-    /// Measures streams, whose names come in order.
+    /// Measures streams, whose names come in order. Where that is the order, it searches for others beside.
     ///
     /// # Errors
     /// A fault that concerns the whole process.
@@ -161,6 +163,8 @@ impl Node {
         server: &RedisServer,
         names: &[&Name],
         visit: Visit,
+        order: Order,
+        known: &Roll,
     ) -> Result<Answer, Fault> {
         loop {
             let mut link = self.linked(server).await?;
@@ -169,7 +173,11 @@ impl Node {
                 Visit::Guest | Visit::Asking => &mut self.lags_of_guests,
             };
             link.is_asking = visit == Visit::Asking;
-            let answer = measure::measure(&mut link, lags, server, &self.peer, names).await;
+            let beside = match order {
+                Order::Beside(until) => Some(self.scan.beside(known, until)),
+                Order::After | Order::Again => None,
+            };
+            let answer = measure::measure(&mut link, lags, server, &self.peer, names, order, beside).await;
             link.is_asking = false;
             if let Some(answer) = self.after(link, answer) {
                 if let Ok(answer) = &answer {
@@ -212,6 +220,7 @@ impl Node {
     fn recognised(&mut self, identity: Option<Identity>, is_same: bool) {
         if !is_same {
             self.scan.restart();
+            self.processes += 1;
         }
         self.identity = identity;
     }

@@ -23,6 +23,9 @@ use crate::{
     },
 };
 
+/// As good as for ever, and within what clocks can tell.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Places of the nodes to search, each with the fault that concerns all of its streams.
 pub type Members = BTreeMap<usize, Option<Fault>>;
 
@@ -30,6 +33,8 @@ pub type Members = BTreeMap<usize, Option<Fault>>;
 pub struct Search {
     /// What was found, and what is configured.
     pub known: Roll,
+    /// Whether the latest search has failed nowhere, and found nothing new: most often the next one does not either.
+    pub is_still: bool,
     /// Longest time to search in one poll: it must leave some to measure in.
     time: Duration,
     rounds: Rounds,
@@ -50,7 +55,7 @@ impl Search {
     /// Nothing was searched yet.
     #[must_use]
     pub fn new(server: &RedisServer, scope: &Scope, time: Duration) -> Self {
-        Search { known: Roll::new(server, scope), time, rounds: Rounds::First }
+        Search { known: Roll::new(server, scope), is_still: false, time, rounds: Rounds::First }
     }
 
     /// Other streams from now on. Returns whether they have to be searched for. What was found stays, as far as it is meant
@@ -75,6 +80,19 @@ impl Search {
         self.rounds = Rounds::First;
     }
 
+    /// Until when to search, from now on.
+    #[must_use]
+    pub fn until(&self) -> Instant {
+        Instant::now() + self.time.min(A_DAY)
+    }
+
+    /// Whether the search goes on beside the questions about what is known, in place of coming first: where it is likely to
+    /// find nothing new, and all keys have been seen once. In a cluster it comes first, for whom to ask changes with it.
+    #[must_use]
+    pub fn goes_beside(&self, nodes: &[Node], is_cluster: bool) -> bool {
+        !is_cluster && self.is_still && nodes.iter().all(|node| node.scan.is_complete())
+    }
+
     /// Searches nodes, and returns what the limit on streams leaves out. One that cannot be asked anything gets its fault;
     /// any other fault is why the search is incomplete.
     pub async fn run(
@@ -84,17 +102,16 @@ impl Search {
         members: &mut Members,
         incomplete: &mut Option<Fault>,
         is_cluster: bool,
+        until: Instant,
     ) -> Option<Cut> {
-        let started = Instant::now();
-        let mut left_out = self.once(server, nodes, members, incomplete, self.time).await;
+        let mut left_out = self.once(server, nodes, members, incomplete, until).await;
         if is_cluster {
             if incomplete.is_some() || members.values().any(Option::is_some) {
                 self.doubt();
             } else if self.rounds == Rounds::First && self.are_complete(nodes, members) {
                 self.rounds = Rounds::Second;
                 members.keys().for_each(|place| nodes[*place].search_anew());
-                let time = self.time.saturating_sub(started.elapsed());
-                left_out = self.once(server, nodes, members, incomplete, time).await;
+                left_out = self.once(server, nodes, members, incomplete, until).await;
             }
             let is_missed = incomplete.is_some() || members.values().any(Option::is_some);
             if self.rounds == Rounds::Second && !is_missed && self.are_complete(nodes, members) {
@@ -119,12 +136,12 @@ impl Search {
         nodes: &mut [Node],
         members: &mut Members,
         incomplete: &mut Option<Fault>,
-        time: Duration,
+        until: Instant,
     ) -> u64 {
         let known = &self.known;
         let up = |place: &usize| matches!(members.get(place), Some(None));
         let searched = nodes.iter_mut().enumerate().filter(|(place, _)| up(place));
-        let searches = searched.map(async |(place, node)| (place, node.search(server, known, time).await));
+        let searches = searched.map(async |(place, node)| (place, node.search(server, known, until).await));
         let mut left_out = 0;
         for (place, searched) in join_all(searches).await {
             let scan = &mut nodes[place].scan;

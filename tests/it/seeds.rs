@@ -50,7 +50,7 @@ fn every_seed_is_one_reply_that_is_understood() {
             "pending-none" => decode::oldest_pending(reply) == Ok(None),
             "range" => decode::page(reply).is_ok_and(|page| page.ids.len() == 3),
             "time" => decode::time(reply).is_ok(),
-            "scan" => decode::scan_keys(reply, |_| true).is_ok_and(|keys| keys.len() == 2),
+            "scan" => decode::scan(reply, |_| true).is_ok_and(|(_, keys)| keys.len() == 2),
             "replication" => decode::info_field(reply, "role").as_deref() == Some("master"),
             "no-such-key" | "no-such-group" => reply.error().is_some(),
             "exec" => reply.items().is_some_and(|replies| replies.len() == 2),

@@ -90,7 +90,8 @@ impl Left {
         self.bytes = self.bytes.saturating_add(more.bytes);
     }
 
-    fn take(&mut self, taken: Left) {
+    /// So much was read, or may be.
+    pub fn take(&mut self, taken: Left) {
         self.entries = self.entries.saturating_sub(taken.entries);
         self.bytes = self.bytes.saturating_sub(taken.bytes);
     }

@@ -44,12 +44,6 @@ impl Hands<'_> {
     }
 
     /// A group from the first entry on.
-    pub fn create_group(&mut self) {
-        let mut command = cmd("XGROUP");
-        command.arg("CREATE").arg(self.stream).arg(self.group).arg(0).arg("MKSTREAM");
-        command.exec(self.connection).unwrap();
-    }
-
     /// A consumer that leaves, as it should.
     pub fn leave(&mut self, consumer: &str) {
         let mut command = cmd("XGROUP");
@@ -115,8 +109,15 @@ impl Hands<'_> {
 impl Scene {
     /// Nothing has happened yet.
     pub fn new(version: &Version) -> Scene {
+        Scene::with(version, &[])
+    }
+
+    /// After these commands. All streams are there from the start: a poll that finds one measures once more, and would wait
+    /// to be let.
+    pub fn with(version: &Version, commands: &[&str]) -> Scene {
         let redis = version.start();
         redis.run(&["XGROUP CREATE orders workers 0 MKSTREAM"]);
+        redis.run(commands);
         let clock = Clock::before(&redis);
         clock.let_poll();
         let gauge = gauge_of(&clock);

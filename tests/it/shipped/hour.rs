@@ -178,11 +178,8 @@ impl Work {
 }
 
 fn healthy_hour() -> Scene {
-    let mut scene = Scene::new(&servers::versions()[0]);
-    scene.now(|hands| {
-        hands.on("orders", "audit").create_group();
-        hands.on("mails", "batch").create_group();
-    });
+    let groups = ["XGROUP CREATE orders audit 0", "XGROUP CREATE mails batch 0 MKSTREAM"];
+    let mut scene = Scene::with(&servers::versions()[0], &groups);
     let mut work = Work { seconds: 0, version: 0, held: Vec::new() };
     let before_the_update = 55 * 60;
     scene.pass(before_the_update, |hands| work.step(hands));
