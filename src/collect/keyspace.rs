@@ -177,6 +177,7 @@ impl Keyspace {
             self.measure(server, &mut members, gathered, &names, Order::After).await;
         } else if !is_same || self.processes() != processes {
             gathered.streams.clear();
+            gathered.versions.clear();
             self.measure(server, &mut members, gathered, &names, Order::Again).await;
         }
         gathered.is_down = members.values().all(Option::is_some);

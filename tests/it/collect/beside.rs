@@ -111,7 +111,8 @@ fn what_a_process_said_before_another_one_took_its_place_is_not_shown() {
         match words {
             ["INFO", "server"] => {
                 let run_id = if is_other { "two" } else { "one" };
-                Some(Reply::Is(bulk(&format!("redis_version:7.0.15\r\nrun_id:{run_id}\r\n"))))
+                let version = if is_other { "7.0.16" } else { "7.0.15" };
+                Some(Reply::Is(bulk(&format!("redis_version:{version}\r\nrun_id:{run_id}\r\n"))))
             }
             ["INFO", ..] => Some(Reply::Is(bulk("role:master\r\nmaster_replid:abc\r\n"))),
             ["SCAN", ..] => Some(match scans.fetch_add(1, Ordering::SeqCst) {
@@ -128,6 +129,7 @@ fn what_a_process_said_before_another_one_took_its_place_is_not_shown() {
     let gauge = Streamgauge::of(&redis.url(), &PATIENT);
     let metrics = gauge.until("redis_stream_length", Some(20.0));
     metrics.check(&[("streamgauge_poll_complete", Some(1.0))]);
+    assert_eq!(gauge.groups()["servers"][0]["version"], "7.0.16");
 }
 
 #[test]
